@@ -1,0 +1,1 @@
+//! Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.

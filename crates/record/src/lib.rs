@@ -1,0 +1,1 @@
+//! Checksummed, atomically committed record files, and a leaf-by-leaf view of them, for dacapo.

@@ -1,0 +1,1 @@
+//! Named, keyed, position-addressed random streams for dacapo.

@@ -1,0 +1,1 @@
+//! A trainer whose complete state is one Burn record.
