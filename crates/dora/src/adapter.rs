@@ -1,0 +1,301 @@
+use burn::module::{Module, Param};
+use burn::tensor::module::linear;
+use burn::tensor::{DType, Tensor, backend::Backend};
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::init::{kaiming_bound, uniform};
+use crate::math::{
+    channel_norm, constant, from_host, low_rank, norm_dtype, over_norm, to_dtype,
+    tracked_channel_norm,
+};
+use crate::{DoraConfig, DoraError, Flavour};
+
+/// The trainable part of a [`DoraLinear`](crate::DoraLinear): a magnitude for
+/// each output channel and two low-rank factors.
+///
+/// The record holds the three tensors only. Configuration and path are not
+/// state: they come from attaching again.
+#[derive(Module, Debug)]
+pub struct DoraAdapter<B: Backend> {
+    /// m, `[out]`. In f32 where the weight is a half type, else in its dtype.
+    pub magnitude: Param<Tensor<B, 1>>,
+    /// A, `[rank, in]`, in the weight's dtype.
+    pub lora_a: Param<Tensor<B, 2>>,
+    /// B, `[out, rank]`, in the weight's dtype.
+    pub lora_b: Param<Tensor<B, 2>>,
+    #[module(skip)]
+    config: DoraConfig,
+    #[module(skip)]
+    path: String,
+}
+
+impl<B: Backend> DoraAdapter<B> {
+    /// A new adapter for `weight` `[in, out]`, with m = the norm of each output
+    /// channel of `weight`, and, drawn row by row, A first:
+    ///
+    /// | flavour | A | B |
+    /// |---|---|---|
+    /// | `Peft` | uniform within 1/sqrt(in) | 0, no draws |
+    /// | `ClipHba` | uniform within 1/sqrt(rank) | uniform within 1/sqrt(out) |
+    ///
+    /// # Errors
+    /// An invalid `config`, a rank above min(in, out), or a channel of `weight`
+    /// without a finite norm. Nothing is drawn then.
+    pub fn init(
+        weight: Tensor<B, 2>,
+        config: &DoraConfig,
+        path: &str,
+        stream: &mut Stream,
+    ) -> Result<Self, DoraError> {
+        let weight = constant(weight);
+        let [d_in, d_out] = weight.dims();
+        config.check_for(path, d_in, d_out)?;
+        let rank = config.rank;
+        let (dtype, device) = (weight.dtype(), weight.device());
+
+        let wide = weight.cast(norm_dtype(dtype));
+        let base_norm = match config.flavour {
+            // Through the zero update that the first forward pass adds, so that
+            // the backend reduces the same layout and m/n is 1 to the bit.
+            Flavour::Peft => {
+                let update = low_rank(
+                    Tensor::<B, 2>::zeros([rank, d_in], (&device, dtype)),
+                    Tensor::zeros([d_out, rank], (&device, dtype)),
+                    config.scaling(),
+                );
+                channel_norm(wide + update.cast(norm_dtype(dtype)))
+            }
+            Flavour::ClipHba => channel_norm(wide),
+        };
+        let host = base_norm.clone().into_data().convert::<f64>();
+        let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
+        if let Some((channel, norm)) = bad {
+            let path = path.to_owned();
+            return Err(DoraError::NonFiniteNorm {
+                path,
+                channel,
+                norm,
+            });
+        }
+
+        let (bound_a, bound_b) = match config.flavour {
+            Flavour::Peft => (kaiming_bound(d_in), None),
+            // The fans of `delta_D_B` [in, r] and `delta_D_A` [r, out], of which
+            // A and B are the transposes.
+            Flavour::ClipHba => (kaiming_bound(rank), Some(kaiming_bound(d_out))),
+        };
+        let lora_a = uniform([rank, d_in], bound_a, stream, dtype, &device);
+        let lora_b = match bound_b {
+            Some(bound) => uniform([d_out, rank], bound, stream, dtype, &device),
+            None => Tensor::zeros([d_out, rank], (&device, dtype)),
+        };
+        Ok(Self {
+            magnitude: Param::from_tensor(base_norm.reshape([d_out])),
+            lora_a: Param::from_tensor(lora_a),
+            lora_b: Param::from_tensor(lora_b),
+            config: config.clone(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// An adapter of given tensors for a layer with `d_in` inputs and `d_out`
+    /// outputs: `magnitude` `[out]`, `lora_a` `[rank, in]`, `lora_b`
+    /// `[out, rank]`. They become trainable.
+    ///
+    /// # Errors
+    /// An invalid `config`, a rank above min(in, out), or another shape. A
+    /// magnitude per *input*, as some tools write it, is refused this way; for
+    /// a square layer the two cannot be told apart.
+    pub fn from_tensors(
+        [d_in, d_out]: [usize; 2],
+        config: &DoraConfig,
+        path: &str,
+        magnitude: Tensor<B, 1>,
+        lora_a: Tensor<B, 2>,
+        lora_b: Tensor<B, 2>,
+    ) -> Result<Self, DoraError> {
+        config.check_for(path, d_in, d_out)?;
+        let adapter = Self {
+            magnitude: Param::from_tensor(constant(magnitude)),
+            lora_a: Param::from_tensor(constant(lora_a)),
+            lora_b: Param::from_tensor(constant(lora_b)),
+            config: config.clone(),
+            path: path.to_owned(),
+        };
+        adapter.check_shapes([d_in, d_out])?;
+        Ok(adapter)
+    }
+
+    /// That the tensors fit a layer of this size.
+    pub(crate) fn check_shapes(&self, [d_in, d_out]: [usize; 2]) -> Result<(), DoraError> {
+        let rank = self.config.rank;
+        let tensors = [
+            ("magnitude", vec![d_out], self.magnitude.lazy_shape()),
+            ("lora_a", vec![rank, d_in], self.lora_a.lazy_shape()),
+            ("lora_b", vec![d_out, rank], self.lora_b.lazy_shape()),
+        ];
+        for (key, expected, found) in tensors {
+            if found.as_slice() != expected {
+                return Err(DoraError::ShapeMismatch {
+                    path: self.path.clone(),
+                    key,
+                    expected,
+                    found: found.to_vec(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The hyper-parameters it was made with.
+    pub fn config(&self) -> &DoraConfig {
+        &self.config
+    }
+
+    /// The path of its layer, which keys its dropout masks.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// W' `[in, out]` over the base `weight` `[in, out]`, without dropout, with
+    /// the flavour's gradients to the adapter and none to `weight`.
+    pub fn merged_weight(&self, weight: Tensor<B, 2>) -> Tensor<B, 2> {
+        let weight = constant(weight);
+        let dtype = weight.dtype();
+        match self.config.flavour {
+            Flavour::Peft => {
+                let v = weight.cast(norm_dtype(dtype)) + self.update().cast(norm_dtype(dtype));
+                to_dtype(self.peft_ratio(v.clone()) * v, dtype)
+            }
+            Flavour::ClipHba => self.clip_hba_weight(weight, None),
+        }
+    }
+
+    /// The layer's output `[.., out]` for `x` `[.., in]` over the base `weight`
+    /// `[in, out]` and `bias` `[out]`. Gradients flow to the adapter, `x` and
+    /// `bias`, not to `weight`. Without a key there is no dropout.
+    pub fn forward<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        weight: Tensor<B, 2>,
+        bias: Option<Tensor<B, 1>>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, D> {
+        let rate = self.config.dropout;
+        let mask = dropout.filter(|_| rate > 0.0).map(|key| {
+            let len = self.mask_len(&x, &weight);
+            key.layer(&self.path).mask(rate, len)
+        });
+        self.forward_masked(x, weight, bias, mask)
+    }
+
+    /// [`forward`](Self::forward) with the mask given: one factor (0 or
+    /// 1/(1-rate)) for each element of `x` (`Peft`) or of `weight` (`ClipHba`),
+    /// in row-major order.
+    ///
+    /// # Panics
+    /// If the mask has another length.
+    pub fn forward_masked<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        weight: Tensor<B, 2>,
+        bias: Option<Tensor<B, 1>>,
+        mask: Option<Vec<f32>>,
+    ) -> Tensor<B, D> {
+        let expected = self.mask_len(&x, &weight);
+        if let Some(mask) = &mask {
+            assert_eq!(
+                mask.len(),
+                expected,
+                "dropout mask of `{}`: expected (left) and found (right) lengths differ",
+                self.path
+            );
+        }
+        let weight = constant(weight);
+        match self.config.flavour {
+            Flavour::Peft => self.peft_forward(x, weight, bias, mask),
+            Flavour::ClipHba => linear(x, self.clip_hba_weight(weight, mask), bias),
+        }
+    }
+
+    fn mask_len<const D: usize>(&self, x: &Tensor<B, D>, weight: &Tensor<B, 2>) -> usize {
+        match self.config.flavour {
+            Flavour::Peft => x.shape().num_elements(),
+            Flavour::ClipHba => weight.shape().num_elements(),
+        }
+    }
+
+    /// s·B·A as `[in, out]`.
+    fn update(&self) -> Tensor<B, 2> {
+        low_rank(self.lora_a.val(), self.lora_b.val(), self.config.scaling())
+    }
+
+    /// g = m / n `[1, out]`, n being a constant. Where n is 0, g is 1 without
+    /// gradient: any finite value gives the same output while B is 0 or V is 0,
+    /// and with 1 the gradient of B does not vanish, so that the channel trains.
+    fn peft_ratio(&self, v: Tensor<B, 2>) -> Tensor<B, 2> {
+        over_norm(self.magnitude.val().unsqueeze(), channel_norm(v), 1.0)
+    }
+
+    fn peft_forward<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        weight: Tensor<B, 2>,
+        bias: Option<Tensor<B, 1>>,
+        mask: Option<Vec<f32>>,
+    ) -> Tensor<B, D> {
+        let dtype = weight.dtype();
+        let (lora_a, lora_b) = (self.lora_a.val(), self.lora_b.val());
+        let scaling = self.config.scaling();
+
+        // Nothing of the norm is differentiated, so its dense product is not
+        // recorded either.
+        let update = low_rank(constant(lora_a.clone()), constant(lora_b.clone()), scaling);
+        let v = weight.clone().cast(norm_dtype(dtype)) + update.cast(norm_dtype(dtype));
+        let ratio = self.peft_ratio(v);
+        let d_out = ratio.shape().num_elements();
+        let ratio_less_one = to_dtype(ratio.clone() - 1.0, dtype).reshape([d_out]);
+        let ratio = to_dtype(ratio, dtype).reshape([d_out]);
+
+        let base = linear(x.clone(), weight.clone(), None);
+        let (x, dropped_base) = match mask {
+            Some(mask) => {
+                let x = masked(x, mask);
+                (x.clone(), linear(x, weight, None))
+            }
+            None => (x, base.clone()),
+        };
+        let hidden = linear(x, lora_a.transpose(), None);
+        let low_rank_path = linear(hidden, lora_b.transpose(), None).mul_scalar(scaling);
+
+        let base = match bias {
+            Some(bias) => base + bias.unsqueeze(),
+            None => base,
+        };
+        base + dropped_base * ratio_less_one.unsqueeze() + low_rank_path * ratio.unsqueeze()
+    }
+
+    /// m·V/n `[in, out]` with V = W/‖W‖ + mask·s·B·A and n = ‖V‖ + 1e-8.
+    fn clip_hba_weight(&self, weight: Tensor<B, 2>, mask: Option<Vec<f32>>) -> Tensor<B, 2> {
+        let dtype = weight.dtype();
+        let wide = weight.cast(norm_dtype(dtype));
+        // A zero channel has no direction; the original divides by 0 here.
+        let direction = over_norm(wide.clone(), channel_norm(wide), 0.0);
+        let update = match mask {
+            Some(mask) => masked(self.update(), mask),
+            None => self.update(),
+        };
+        let v = direction + update.cast(norm_dtype(dtype));
+        let norm = tracked_channel_norm(v.clone()) + CLIP_HBA_EPS;
+        to_dtype(v / norm * self.magnitude.val().unsqueeze(), dtype)
+    }
+}
+
+/// Added to the norm, as the original does.
+const CLIP_HBA_EPS: f64 = 1e-8;
+
+/// `x` times the mask.
+pub(crate) fn masked<B: Backend, const D: usize>(x: Tensor<B, D>, mask: Vec<f32>) -> Tensor<B, D> {
+    let (shape, dtype, device): ([usize; D], DType, _) = (x.dims(), x.dtype(), x.device());
+    x * from_host::<B, D, f32>(mask, shape, dtype, &device)
+}

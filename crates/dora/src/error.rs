@@ -1,0 +1,103 @@
+/// What can go wrong when adapters are configured, attached or merged.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DoraError {
+    /// A hyper-parameter is out of range.
+    #[error(
+        "DoRA setting `{key}`: expected {expected}, found {found}; correct it in the configuration"
+    )]
+    InvalidConfig {
+        /// The setting's key.
+        key: &'static str,
+        /// The values it takes.
+        expected: &'static str,
+        /// The value given.
+        found: String,
+    },
+    /// The rank exceeds the smaller side of the weight.
+    #[error(
+        "layer `{path}`: DoRA rank {rank} exceeds the smaller side of its {d_in} -> {d_out} \
+         weight; use a rank of at most {most}, or leave this layer out of the patterns",
+        most = d_in.min(d_out)
+    )]
+    RankTooLarge {
+        /// The layer.
+        path: String,
+        /// The rank asked for.
+        rank: usize,
+        /// Inputs of the layer.
+        d_in: usize,
+        /// Outputs of the layer.
+        d_out: usize,
+    },
+    /// The layer has an adapter already.
+    #[error(
+        "layer `{path}`: expected a layer without an adapter, found one attached as `{attached}`; \
+         detach it first, or fold it in with `into_linear`"
+    )]
+    AlreadyAttached {
+        /// The layer, as named by this call.
+        path: String,
+        /// The path under which the present adapter was attached.
+        attached: String,
+    },
+    /// An adapter's tensor has another shape than its layer and rank ask for.
+    #[error(
+        "adapter tensor `{path}.{key}`: expected shape {expected:?}, found {found:?}; \
+         it belongs to another layer, rank or convention and must not be reshaped"
+    )]
+    ShapeMismatch {
+        /// The layer.
+        path: String,
+        /// `magnitude`, `lora_a` or `lora_b`.
+        key: &'static str,
+        /// The shape that fits.
+        expected: Vec<usize>,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// The norm of a base row is infinite or NaN, so that no magnitude exists.
+    #[error(
+        "layer `{path}`: expected base weights with finite row norms, found {norm} for output \
+         channel {channel}; check where these weights were loaded from"
+    )]
+    NonFiniteNorm {
+        /// The layer.
+        path: String,
+        /// The output channel.
+        channel: usize,
+        /// Its norm.
+        norm: f64,
+    },
+    /// No pattern was given.
+    #[error(
+        "expected at least one layer pattern to attach DoRA to, found none; layers of this model: \
+         {}",
+        available.join(", ")
+    )]
+    NoPattern {
+        /// The paths of the model's linear layers.
+        available: Vec<String>,
+    },
+    /// A pattern matches no layer.
+    #[error(
+        "layer pattern `{pattern}` matches none of the model's linear layers; correct or remove \
+         it; layers of this model: {}",
+        available.join(", ")
+    )]
+    UnmatchedPattern {
+        /// The pattern.
+        pattern: String,
+        /// The paths of the model's linear layers.
+        available: Vec<String>,
+    },
+    /// A model names two linear layers alike.
+    #[error(
+        "the model gives the path `{path}` to more than one linear layer; its `DoraTargets` \
+         implementation must name each layer once"
+    )]
+    DuplicatePath {
+        /// The path.
+        path: String,
+    },
+}
