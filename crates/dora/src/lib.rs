@@ -1,4 +1,85 @@
 //! Weight-decomposed low-rank adaptation (DoRA) layers for Burn.
+//!
+//! A [`DoraLinear`] is a linear layer that may carry a [`DoraAdapter`]. A model
+//! implements [`DoraTargets`], and [`attach_matching`] puts adapters on the
+//! layers whose paths match a pattern.
+//!
+//! # The formulas
+//!
+//! W`[o,i]` is the frozen weight, A`[r,i]`, B`[o,r]` and m`[o]` are trained,
+//! s = alpha/r, and every norm is over the inputs of one output channel.
+//! (Formulas are in the literature's `[out, in]`; the tensors of this crate are
+//! `[in, out]`, as Burn's.)
+//!
+//! | | [`Flavour::Peft`] | [`Flavour::ClipHba`] |
+//! |---|---|---|
+//! | V | W + s·B·A | W/‖W‖ + drop(s·B·A) |
+//! | n | ‖V‖, a constant for the gradient | ‖V‖ + 1e-8, differentiated |
+//! | W' | g·V, g = m/n | m·V/n |
+//! | output for x | W·x + b + (g-1)·W·x~ + g·s·B·A·x~ with x~ = drop(x) | W'·x + b |
+//! | m at the start | ‖W‖ | ‖W‖ |
+//! | A, B at the start | Kaiming-uniform, 0 | both Kaiming-uniform |
+//! | output at the start | that of the base, to the bit | another |
+//!
+//! `Peft` is the DoRA paper (Liu et al. 2024, arXiv:2402.09353, section 4.3 for
+//! the detached norm) as computed by Hugging Face PEFT's `DoraLinearLayer`.
+//! `ClipHba` is the `DoRALayer` of the CLIP-HBA code, whose `delta_D_A`
+//! `[r, out]` is Bᵀ and `delta_D_B` `[in, r]` is Aᵀ.
+//!
+//! Gradients, for G = dL/dW' and t = <G, V> of each channel: dm = t/n,
+//! dB = s·dV·Aᵀ, dA = s·Bᵀ·dV, where dV is g·G (`Peft`) or
+//! m·(G/n - V·t/(‖V‖·n²)) (`ClipHba`). W gets none.
+//!
+//! Channels of zeros occur in published checkpoints. Nothing here is ever NaN
+//! because of one: where n = 0, `Peft` takes g = 1 without gradient; where
+//! ‖W‖ = 0, `ClipHba` takes W/‖W‖ = 0; where ‖V‖ = 0, its gradient is 0. "= 0"
+//! is meant after rounding: in f32 it includes norms below about 1e-23, whose
+//! square underflows.
+//!
+//! # Contract
+//!
+//! * Tensors keep the dtype of the weight, f64 included. For a half type, norms,
+//!   magnitudes and ratios are f32.
+//! * Nothing is random but what a caller's `Stream` or `DropoutKey` decides.
+//!   No forward pass draws: a dropout mask is a function of (key, layer path,
+//!   element).
+//! * Parameter paths are `<layer>.weight`, `<layer>.bias`,
+//!   `<layer>.adapter.magnitude`, `.lora_a` and `.lora_b`.
+//! * Merging overwrites nothing, so unmerging is exact.
+//!
+//! ```
+//! use burn::{backend::Autodiff, tensor::Tensor};
+//! use burn_flex::{Flex, FlexDevice};
+//! use dacapo_dora::{DoraConfig, DoraLinear, Flavour};
+//! use dacapo_rng::{DropoutKey, RngHub};
+//!
+//! type B = Autodiff<Flex>;
+//! let mut hub = RngHub::new(1, &["init"]);
+//! let stream = hub.stream("init")?;
+//! let base = DoraLinear::<B>::init(16, 8, true, stream, &FlexDevice);
+//! let config = DoraConfig { flavour: Flavour::Peft, rank: 4, alpha: 8.0, dropout: 0.1 };
+//! let layer = base.attach(&config, "head", stream)?;
+//!
+//! let x = Tensor::<B, 2>::ones([2, 16], &FlexDevice);
+//! let key = DropoutKey::new(1, "dropout", 0, 0);
+//! let grads = layer.forward(x, Some(&key)).sum().backward();
+//! let adapter = layer.adapter.as_ref().expect("just attached");
+//! assert!(adapter.lora_b.grad(&grads).is_some());
+//! assert!(layer.weight.grad(&grads).is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! * It does not save or load: its modules have Burn records, and the trainer
+//!   decides about files. A record holds neither the [`DoraConfig`] nor whether
+//!   a layer is merged; and Burn silently drops a record's adapter for a layer
+//!   that has none, so attach first and compare paths.
+//! * It does not read other tools' adapter files.
+//! * It does not freeze a model beyond the layers it attaches to.
+//! * It does not adapt embeddings or convolutions, quantise, or mix adapters.
+//! * It has no fused kernels: each forward pass with an adapter forms one dense
+//!   `[in, out]` weight by plain tensor operations.
 
 mod adapter;
 mod attach;

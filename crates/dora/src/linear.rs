@@ -79,7 +79,9 @@ impl<B: Backend> DoraLinear<B> {
     /// `path` is the layer's stable path: it keys the dropout masks.
     ///
     /// Other layers of the model are as trainable as before. To train adapters
-    /// only, call `no_grad()` on the whole model *before* attaching.
+    /// only, call `no_grad()` on the whole model *before* attaching. Attach on
+    /// the autodiff backend: on a plain one no parameter can be marked as
+    /// trainable, and `train()` would then leave the adapter frozen.
     ///
     /// # Errors
     /// [`DoraError::AlreadyAttached`], and those of [`DoraAdapter::init`].
