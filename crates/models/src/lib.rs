@@ -1,1 +1,68 @@
 //! The models and data sets that dacapo ships.
+//!
+//! # Contract
+//!
+//! * [`Digits`] is real data, embedded: the UCI optical handwritten digits,
+//!   with a fingerprint. [`Split`] divides labelled data class by class, from
+//!   a seed of its own.
+//! * [`Vit`] and [`ConvNet`] draw every initial value on the host from a
+//!   [`Stream`](dacapo_rng::Stream), in a documented order; their dropout is
+//!   keyed ([`KeyedDropout`](dacapo_dora::KeyedDropout)). So a forward pass is
+//!   a function of parameters, buffers, images and key. The parameters' stable
+//!   paths are the names of the fields, joined with dots.
+//! * Both are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
+//!   can carry an adapter. They run in the float type of their parameters; the
+//!   images must have the same ([`Digits::batch_as`]).
+//! * [`cross_entropy`] and [`count_correct`] are what they are trained and
+//!   judged by.
+//!
+//! ```
+//! use burn_flex::{Flex, FlexDevice};
+//! use dacapo_models::{Digits, Split, Vit, VitConfig, count_correct, cross_entropy};
+//! use dacapo_rng::RngHub;
+//!
+//! let digits = Digits::embedded()?;
+//! let split = Split::stratified(digits.labels(), 1, 0.15, 0.2)?;
+//! let mut hub = RngHub::new(7, &["init"]);
+//! let model = Vit::<Flex>::init(&VitConfig::default(), hub.stream("init")?, &FlexDevice)?;
+//!
+//! let some = &split.test[..16];
+//! let logits = model.forward(digits.batch(some, &FlexDevice)?, None);
+//! let targets = digits.targets(some)?;
+//! let loss = cross_entropy(logits.clone(), &targets)?;
+//! println!("{} of 16, loss {loss}", count_correct(logits, &targets)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! * It does not train, freeze, save or load: parameters are public, the
+//!   trainer owns the rest.
+//! * It downloads nothing and reads no files; its data is compiled in.
+//! * It does not augment, shuffle or batch; the order of data is the trainer's.
+
+mod attention;
+mod block;
+mod check;
+mod conv_net;
+mod conv_net_config;
+mod digits;
+mod error;
+mod init;
+mod loss;
+mod mlp;
+mod split;
+mod vit;
+mod vit_config;
+
+pub use attention::Attention;
+pub use block::Block;
+pub use conv_net::ConvNet;
+pub use conv_net_config::ConvNetConfig;
+pub use digits::Digits;
+pub use error::ModelsError;
+pub use loss::{count_correct, cross_entropy};
+pub use mlp::Mlp;
+pub use split::Split;
+pub use vit::Vit;
+pub use vit_config::VitConfig;

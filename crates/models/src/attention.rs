@@ -1,0 +1,76 @@
+use burn::module::Module;
+use burn::tensor::{Tensor, activation::softmax, backend::Backend};
+use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::VitConfig;
+
+/// Multi-head self-attention (Vaswani et al., "Attention Is All You Need",
+/// 2017) whose four projections can each carry an adapter.
+#[derive(Module, Debug)]
+pub struct Attention<B: Backend> {
+    /// Queries, `[d_model, d_model]`.
+    pub query: DoraLinear<B>,
+    /// Keys, `[d_model, d_model]`.
+    pub key: DoraLinear<B>,
+    /// Values, `[d_model, d_model]`.
+    pub value: DoraLinear<B>,
+    /// What the heads' concatenated outputs go through, `[d_model, d_model]`.
+    pub out_proj: DoraLinear<B>,
+    heads: usize,
+    #[module(skip)]
+    pub(crate) dropout: KeyedDropout,
+}
+
+impl<B: Backend> Attention<B> {
+    /// Draws query, key, value, out_proj in that order. `path` is this
+    /// module's stable path.
+    pub(crate) fn init(
+        config: &VitConfig,
+        path: &str,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Self {
+        let d = config.d_model;
+        let mut linear = || DoraLinear::init(d, d, true, stream, device);
+        Self {
+            query: linear(),
+            key: linear(),
+            value: linear(),
+            out_proj: linear(),
+            heads: config.heads,
+            dropout: KeyedDropout::new(config.dropout, format!("{path}.dropout")),
+        }
+    }
+
+    /// `[n, tokens, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let [n, tokens, d_model] = x.dims();
+        let d_head = d_model / self.heads;
+        let split = |y: Tensor<B, 3>| y.reshape([n, tokens, self.heads, d_head]).swap_dims(1, 2);
+        let query = split(self.query.forward(x.clone(), dropout));
+        let key = split(self.key.forward(x.clone(), dropout));
+        let value = split(self.value.forward(x, dropout));
+
+        let scores = query
+            .matmul(key.swap_dims(2, 3))
+            .div_scalar((d_head as f64).sqrt());
+        let heads = softmax(scores, 3).matmul(value);
+        let joined = heads.swap_dims(1, 2).reshape([n, tokens, d_model]);
+        let y = self.out_proj.forward(joined, dropout);
+        self.dropout.apply(y, dropout)
+    }
+
+    pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>
+    where
+        F: FnMut(&str, DoraLinear<B>) -> Result<DoraLinear<B>, DoraError>,
+    {
+        Ok(Self {
+            query: f(&format!("{path}.query"), self.query)?,
+            key: f(&format!("{path}.key"), self.key)?,
+            value: f(&format!("{path}.value"), self.value)?,
+            out_proj: f(&format!("{path}.out_proj"), self.out_proj)?,
+            ..self
+        })
+    }
+}

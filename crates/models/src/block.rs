@@ -1,0 +1,59 @@
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::{Tensor, backend::Backend};
+use dacapo_dora::{DoraError, DoraLinear};
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::{Attention, Mlp, VitConfig};
+
+/// A pre-norm transformer block: `x + attn(norm1(x))`, then
+/// `x + mlp(norm2(x))`.
+#[derive(Module, Debug)]
+pub struct Block<B: Backend> {
+    /// Before the attention.
+    pub norm1: LayerNorm<B>,
+    /// Self-attention.
+    pub attn: Attention<B>,
+    /// Before the perceptron.
+    pub norm2: LayerNorm<B>,
+    /// The perceptron.
+    pub mlp: Mlp<B>,
+}
+
+impl<B: Backend> Block<B> {
+    /// Draws attn, mlp in that order. `path` is this module's stable path.
+    pub(crate) fn init(
+        config: &VitConfig,
+        path: &str,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Self {
+        // Ones and zeros: no draws.
+        let norm = || LayerNormConfig::new(config.d_model).init(device);
+        Self {
+            norm1: norm(),
+            attn: Attention::init(config, &format!("{path}.attn"), stream, device),
+            norm2: norm(),
+            mlp: Mlp::init(config, &format!("{path}.mlp"), stream, device),
+        }
+    }
+
+    /// `[n, tokens, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let attended = self.attn.forward(self.norm1.forward(x.clone()), dropout);
+        let x = x + attended;
+        let mixed = self.mlp.forward(self.norm2.forward(x.clone()), dropout);
+        x + mixed
+    }
+
+    pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>
+    where
+        F: FnMut(&str, DoraLinear<B>) -> Result<DoraLinear<B>, DoraError>,
+    {
+        Ok(Self {
+            attn: self.attn.map_linears(&format!("{path}.attn"), f)?,
+            mlp: self.mlp.map_linears(&format!("{path}.mlp"), f)?,
+            ..self
+        })
+    }
+}

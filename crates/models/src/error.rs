@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+
+/// Why a data set, a split, a configuration or a batch was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelsError {
+    /// The bytes of a data set asset are not what its format says.
+    #[error(
+        "data set asset {asset}: expected {expected}, found {found}; regenerate it with the \
+         command in crates/models/assets/README.md"
+    )]
+    Asset {
+        /// The asset's file name.
+        asset: String,
+        /// What its format asks for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// An example was asked for that the data set does not hold.
+    #[error(
+        "example {index} does not exist: the data set holds {len} examples, numbered from 0; \
+         take indices from a split of this data set"
+    )]
+    NoSuchExample {
+        /// The index asked for.
+        index: usize,
+        /// How many examples there are.
+        len: usize,
+    },
+
+    /// A setting of a model is out of its range.
+    #[error("model setting `{key}`: expected {expected}, found {found}; correct it in the config")]
+    Config {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The range or relation it must keep.
+        expected: String,
+        /// The value it has.
+        found: String,
+    },
+
+    /// A fraction of a split is not usable.
+    #[error(
+        "split: expected `{key}` to be {expected}, found {found}; correct the fraction in the \
+         config"
+    )]
+    Fraction {
+        /// `valid_fraction`, `test_fraction` or their sum.
+        key: &'static str,
+        /// The range it must keep.
+        expected: &'static str,
+        /// The value it has.
+        found: f64,
+    },
+
+    /// One part of a split holds no example though it should.
+    #[error(
+        "split: the `{part}` part is empty: {found}; use more data, other classes or another \
+         fraction"
+    )]
+    EmptyPart {
+        /// `train`, `valid` or `test`.
+        part: &'static str,
+        /// What it was to be taken from.
+        found: String,
+    },
+
+    /// Classes were asked for that the labels do not hold.
+    #[error(
+        "split: expected classes among {present:?}, found {asked:?}; ask for classes that the \
+         data set holds"
+    )]
+    NoSuchClass {
+        /// The classes asked for that do not exist.
+        asked: BTreeSet<u8>,
+        /// The classes that do.
+        present: BTreeSet<u8>,
+    },
+
+    /// Logits and targets are not of one batch.
+    #[error(
+        "targets: expected one for each of the {rows} rows of the logits, found {targets}; build \
+         images and targets from the same indices"
+    )]
+    TargetCount {
+        /// Rows of the logits.
+        rows: usize,
+        /// How many targets were given.
+        targets: usize,
+    },
+
+    /// A target names a class that the model cannot predict.
+    #[error(
+        "targets: expected a class below {classes}, found {target} at position {position}; raise \
+         the model's `classes` or filter the data set"
+    )]
+    TargetRange {
+        /// Where in the batch.
+        position: usize,
+        /// The target found there.
+        target: usize,
+        /// The number of classes the logits have.
+        classes: usize,
+    },
+
+    /// A running statistic was given that the model does not have, or one is
+    /// missing, or it has another shape.
+    #[error(
+        "buffer `{path}`: expected {expected}, found {found}; give the buffers of a model with \
+         the same configuration"
+    )]
+    Buffer {
+        /// The buffer's stable path.
+        path: String,
+        /// What the model holds under it.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+}

@@ -1,0 +1,54 @@
+use burn::module::Module;
+use burn::tensor::{Tensor, activation::gelu, backend::Backend};
+use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::VitConfig;
+
+/// The two-layer perceptron of a transformer block, with the exact GELU
+/// (Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016: with `erf`, not
+/// its `tanh` approximation).
+#[derive(Module, Debug)]
+pub struct Mlp<B: Backend> {
+    /// `[d_model, d_mlp]`.
+    pub fc1: DoraLinear<B>,
+    /// `[d_mlp, d_model]`.
+    pub fc2: DoraLinear<B>,
+    #[module(skip)]
+    pub(crate) dropout: KeyedDropout,
+}
+
+impl<B: Backend> Mlp<B> {
+    /// Draws fc1, fc2 in that order. `path` is this module's stable path.
+    pub(crate) fn init(
+        config: &VitConfig,
+        path: &str,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Self {
+        let (d_model, d_mlp) = (config.d_model, config.d_mlp);
+        Self {
+            fc1: DoraLinear::init(d_model, d_mlp, true, stream, device),
+            fc2: DoraLinear::init(d_mlp, d_model, true, stream, device),
+            dropout: KeyedDropout::new(config.dropout, format!("{path}.dropout")),
+        }
+    }
+
+    /// `[n, tokens, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let hidden = gelu(self.fc1.forward(x, dropout));
+        let y = self.fc2.forward(hidden, dropout);
+        self.dropout.apply(y, dropout)
+    }
+
+    pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>
+    where
+        F: FnMut(&str, DoraLinear<B>) -> Result<DoraLinear<B>, DoraError>,
+    {
+        Ok(Self {
+            fc1: f(&format!("{path}.fc1"), self.fc1)?,
+            fc2: f(&format!("{path}.fc2"), self.fc2)?,
+            ..self
+        })
+    }
+}

@@ -1,0 +1,165 @@
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::{Tensor, backend::Backend};
+use dacapo_dora::{DoraError, DoraLinear, DoraTargets};
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::init::normal;
+use crate::{Block, ModelsError, VitConfig};
+
+/// Deviation of the class token's and the positions' initial values
+/// (Dosovitskiy et al.'s code; here without truncation).
+const TOKEN_STD: f64 = 0.02;
+
+/// A vision transformer (Dosovitskiy et al., "An Image is Worth 16x16 Words",
+/// 2021) for square images of one channel: patches, a class token, learned
+/// positions, pre-norm blocks, a final norm, and a linear head on the class
+/// token.
+///
+/// Stable paths: `class_token`, `positions`, `patch_embed`,
+/// `blocks.<i>.{norm1,norm2}`, `blocks.<i>.attn.{query,key,value,out_proj}`,
+/// `blocks.<i>.mlp.{fc1,fc2}`, `norm`, `head`.
+#[derive(Module, Debug)]
+pub struct Vit<B: Backend> {
+    /// `[1, 1, d_model]`.
+    pub class_token: Param<Tensor<B, 3>>,
+    /// `[1, 1 + patches, d_model]`; the class token's is the first.
+    pub positions: Param<Tensor<B, 3>>,
+    /// `[patch_size * patch_size, d_model]`.
+    pub patch_embed: DoraLinear<B>,
+    /// The transformer blocks, first to last.
+    pub blocks: Vec<Block<B>>,
+    /// After the last block.
+    pub norm: LayerNorm<B>,
+    /// `[d_model, classes]`.
+    pub head: DoraLinear<B>,
+    #[module(skip)]
+    config: VitConfig,
+}
+
+impl<B: Backend> Vit<B> {
+    /// A new model in the device's default float type. Draws, in this order:
+    /// class token, positions (normal, deviation 0.02), `patch_embed`, the
+    /// blocks' projections, `head` (all as [`DoraLinear::init`]). Norms start
+    /// at one and zero.
+    ///
+    /// # Errors
+    /// Those of [`VitConfig::validate`]; nothing is drawn then.
+    pub fn init(
+        config: &VitConfig,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Result<Self, ModelsError> {
+        config.validate()?;
+        let d = config.d_model;
+        let patch = config.patch_size * config.patch_size;
+        Ok(Self {
+            class_token: normal([1, 1, d], TOKEN_STD, stream, device),
+            positions: normal([1, 1 + config.patches(), d], TOKEN_STD, stream, device),
+            patch_embed: DoraLinear::init(patch, d, true, stream, device),
+            blocks: (0..config.blocks)
+                .map(|i| Block::init(config, &format!("blocks.{i}"), stream, device))
+                .collect(),
+            norm: LayerNormConfig::new(d).init(device),
+            head: DoraLinear::init(d, config.classes, true, stream, device),
+            config: config.clone(),
+        })
+    }
+
+    /// The sizes this model was made with.
+    pub fn config(&self) -> &VitConfig {
+        &self.config
+    }
+
+    /// Logits `[n, classes]` of `images` `[n, image_size, image_size]` in
+    /// `[0, 1]`. Without a `dropout` key nothing is dropped, in the model and
+    /// in its adapters.
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn forward(&self, images: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 2> {
+        let mut x = self.embed(images, dropout);
+        for block in &self.blocks {
+            x = block.forward(x, dropout);
+        }
+        let [n, _, d] = x.dims();
+        // The head reads the class token only, and the norm works token by
+        // token: there is no need to normalise the others.
+        let class = x.slice([0..n, 0..1, 0..d]);
+        let class = self.norm.forward(class).reshape([n, d]);
+        self.head.forward(class, dropout)
+    }
+
+    /// The residual stream `[n, 1 + patches, d_model]` before the first block.
+    fn embed(&self, images: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let [n, height, width] = images.dims();
+        let side = self.config.image_size;
+        assert!(
+            height == side && width == side,
+            "Vit::forward: expected images of {side}x{side}, found {height}x{width}; resize them \
+             or set the model's image_size"
+        );
+        let patch = self.config.patch_size;
+        let along = side / patch;
+        // Each patch row by row, the patches row by row.
+        let patches = images
+            .reshape([n, along, patch, along, patch])
+            .permute([0, 1, 3, 2, 4])
+            .reshape([n, along * along, patch * patch]);
+        let tokens = self.patch_embed.forward(patches, dropout);
+        let class = self.class_token.val().expand([n, 1, self.config.d_model]);
+        Tensor::cat(vec![class, tokens], 1) + self.positions.val()
+    }
+}
+
+impl<B: Backend> DoraTargets<B> for Vit<B> {
+    fn map_linears<F>(self, f: &mut F) -> Result<Self, DoraError>
+    where
+        F: FnMut(&str, DoraLinear<B>) -> Result<DoraLinear<B>, DoraError>,
+    {
+        let patch_embed = f("patch_embed", self.patch_embed)?;
+        let blocks = self
+            .blocks
+            .into_iter()
+            .enumerate()
+            .map(|(i, block)| block.map_linears(&format!("blocks.{i}"), f))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            patch_embed,
+            blocks,
+            head: f("head", self.head)?,
+            class_token: self.class_token,
+            positions: self.positions,
+            norm: self.norm,
+            config: self.config,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use burn_flex::{Flex, FlexDevice};
+
+    use super::*;
+
+    #[test]
+    fn two_places_share_a_dropout_mask() {
+        let mut stream = Stream::named(7, "init");
+        let model = Vit::<Flex>::init(&VitConfig::default(), &mut stream, &FlexDevice);
+        let mut paths = BTreeSet::new();
+        let model = model.unwrap();
+        for block in &model.blocks {
+            paths.insert(block.attn.dropout.path.clone());
+            paths.insert(block.mlp.dropout.path.clone());
+        }
+        assert_eq!(paths.len(), 2 * model.blocks.len());
+        // Adapters key their masks by the layer's path.
+        let keep = |path: &str, linear| {
+            assert!(!paths.contains(path), "{path}");
+            Ok(linear)
+        };
+        model.map_linears(&mut { keep }).unwrap();
+    }
+}
