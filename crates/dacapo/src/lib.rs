@@ -1,1 +1,32 @@
 //! Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.
+//!
+//! This crate is the facade of the workspace and holds the command-line program and its
+//! built-in job. The parts, each usable on its own:
+//!
+//! | crate | what |
+//! |---|---|
+//! | [`rng`] | named, keyed, position-addressed random streams |
+//! | [`record`] | checksummed, atomically committed files and a leaf-by-leaf view of them |
+//! | [`adamw`] | AdamW as a pure step over a serialisable state; schedules |
+//! | [`dora`] | DoRA layers for Burn |
+//! | [`models`] | the models and data that the built-in job uses |
+//! | [`trainer`] | the trainer whose complete state is one Burn record |
+//!
+//! # What this crate does not do
+//! Nothing here trains: [`trainer`] does. The modules [`config`], [`digits`] and [`cli`]
+//! only set it up, show it and read clock, environment and terminal for it.
+
+pub mod cli;
+pub mod config;
+pub mod digits;
+mod error;
+mod identity;
+
+pub use dacapo_adamw as adamw;
+pub use dacapo_dora as dora;
+pub use dacapo_models as models;
+pub use dacapo_record as record;
+pub use dacapo_rng as rng;
+pub use dacapo_trainer as trainer;
+pub use error::CliError;
+pub use identity::identity;

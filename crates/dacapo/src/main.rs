@@ -1,1 +1,5 @@
-fn main() {}
+//! The command-line program; see `dacapo --help`.
+
+fn main() {
+    std::process::exit(dacapo::cli::main());
+}

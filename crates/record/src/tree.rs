@@ -51,6 +51,16 @@ impl Tree {
             .map(|(path, leaf)| (path.as_str(), leaf))
     }
 
+    /// The leaves below `prefix`, with their paths from there on.
+    pub fn subtree(&self, prefix: &str) -> Self {
+        let start = prefix.len() + ".".len();
+        let leaves = self
+            .below(prefix)
+            .filter_map(|(path, leaf)| Some((path.get(start..)?.to_owned(), leaf.clone())))
+            .collect();
+        Self { leaves }
+    }
+
     /// Compares the bits of every leaf, except those whose path equals or lies
     /// below one of `ignore`.
     pub fn diff(&self, other: &Self, ignore: &[&str]) -> TreeDiff {

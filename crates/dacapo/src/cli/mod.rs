@@ -1,0 +1,46 @@
+//! The command line.
+
+mod args;
+mod checkpoint_file;
+mod clock;
+mod event_log;
+mod inspect;
+mod observer;
+mod run_dir;
+mod signals;
+mod summary;
+mod train;
+mod verify;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Runs the program with the process's arguments and gives its exit code.
+pub fn main() -> i32 {
+    // Exit code 2 for bad arguments is clap's own.
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .without_time()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match &cli.command {
+        Command::Train(args) => train::train(args),
+        Command::Resume(args) => train::resume(args),
+        Command::Verify(args) => verify::verify(args),
+        Command::Inspect(args) => inspect::inspect(args),
+        Command::Pretrain(args) => train::pretrain(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("dacapo: {error}");
+        2
+    })
+}

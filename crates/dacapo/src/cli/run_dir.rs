@@ -1,0 +1,125 @@
+//! Making and opening run folders.
+
+use std::path::{Path, PathBuf};
+
+use dacapo_record::{FsStorage, commit};
+
+use crate::{
+    CliError,
+    config::{RunConfig, load_config},
+};
+
+/// The resolved configuration's file in a run folder.
+const CONFIG: &str = "config.toml";
+
+/// The folder for a new run: the one asked for, or the next free `runs/NAME-NNN`.
+///
+/// Nothing is made yet.
+pub(crate) fn choose(asked: Option<&Path>, name: &str) -> Result<PathBuf, CliError> {
+    if let Some(path) = asked {
+        return match path.exists() {
+            true => Err(CliError::input(
+                format!("the run folder {} exists already", path.display()),
+                format!(
+                    "Go on with it by `dacapo resume {}`, or choose another --out",
+                    path.display()
+                ),
+            )),
+            false => Ok(path.to_owned()),
+        };
+    }
+    let free = (1..10_000)
+        .map(|number| PathBuf::from(format!("runs/{name}-{number:03}")))
+        .find(|path| !path.exists());
+    free.ok_or_else(|| CliError::input("runs/ is full", "Choose a folder with --out"))
+}
+
+/// Makes the folder and writes the configuration into it. On failure nothing is left.
+pub(crate) fn create(root: &Path, config: &RunConfig) -> Result<(), CliError> {
+    let refuse = |error: std::io::Error| {
+        CliError::input(
+            format!("cannot make the run folder {}: {error}", root.display()),
+            "Choose a folder that can be written to with --out",
+        )
+    };
+    if let Some(parent) = root.parent() {
+        std::fs::create_dir_all(parent).map_err(refuse)?;
+    }
+    std::fs::create_dir(root).map_err(refuse)?;
+    write_config(root, config).inspect_err(|_| {
+        // Only what was made here; the error that is on its way says more.
+        let _ = std::fs::remove_dir_all(root);
+    })
+}
+
+pub(crate) fn write_config(root: &Path, config: &RunConfig) -> Result<(), CliError> {
+    let text = toml::to_string_pretty(config).map_err(|error| {
+        CliError::input(
+            format!("the configuration cannot be written as TOML: {error}"),
+            "Use seeds below 2^63, the largest integer of TOML",
+        )
+    })?;
+    let text = format!(
+        "# Every setting of this run. train.epochs and [checkpoint] may be changed before\n\
+         # `dacapo resume`; anything else is another run and is refused.\n\n{text}"
+    );
+    Ok(commit(&FsStorage, &root.join(CONFIG), text.as_bytes())?)
+}
+
+pub(crate) fn read_config(root: &Path) -> Result<RunConfig, CliError> {
+    let path = root.join(CONFIG);
+    if !path.is_file() {
+        return Err(CliError::input(
+            format!("{} is no run folder: it has no {CONFIG}", root.display()),
+            "Give a folder that `dacapo train` made",
+        ));
+    }
+    load_config(RunConfig::default(), Some(&path), &[])
+}
+
+/// Refuses a configuration that was changed where a resumed run must not be.
+pub(crate) fn check_unchanged(config: &RunConfig, recorded: &str) -> Result<(), CliError> {
+    let recorded: serde_json::Value = serde_json::from_str(recorded).map_err(|error| {
+        CliError::input(
+            format!("state `run.config` is no JSON: {error}"),
+            "Resume from another checkpoint of this run",
+        )
+    })?;
+    let mut changed = Vec::new();
+    // Read back like the recorded text, so that both went through the same parser.
+    let current = serde_json::from_str(&config.shared_json().to_string())
+        .expect("JSON that was just written");
+    differences("", &recorded, &current, &mut changed);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::input(
+        format!("{CONFIG} was changed since the run started: {}", changed.join("; ")),
+        "Put the old values back to go on, or start another run with `dacapo train`",
+    ))
+}
+
+fn differences(
+    path: &str,
+    recorded: &serde_json::Value,
+    current: &serde_json::Value,
+    out: &mut Vec<String>,
+) {
+    use serde_json::Value::{Null, Object};
+    match (recorded, current) {
+        (Object(a), Object(b)) => {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                let at = match path {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                differences(&at, a.get(key).unwrap_or(&Null), b.get(key).unwrap_or(&Null), out);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => out.push(format!("{path} is {b}, was {a}")),
+    }
+}

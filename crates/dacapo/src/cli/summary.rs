@@ -1,0 +1,205 @@
+use std::{fmt::Write, path::Path};
+
+use dacapo_adamw::ParamSpec;
+use dacapo_trainer::{Outcome, StopReason, Trainer};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{AdaptMode, RunConfig},
+    digits::{Accuracy, Cpu, DigitsModel, DigitsTask, Session},
+};
+
+/// Tells what is about to run.
+pub(crate) fn announce<M: DigitsModel<Cpu>>(
+    root: &Path,
+    session: &Session<Cpu, M>,
+    config: &RunConfig,
+) {
+    let trainer = &session.trainer;
+    let trained: usize = trainer
+        .trainable()
+        .values()
+        .map(ParamSpec::len)
+        .sum();
+    let what = match config.adapt.mode {
+        AdaptMode::Full => "every parameter".to_owned(),
+        AdaptMode::Dora => {
+            let layers = trainer
+                .trainable()
+                .keys()
+                .filter(|path| path.ends_with(".magnitude"))
+                .count();
+            format!("DoRA of rank {} on {layers} linear layers", config.adapt.rank)
+        }
+    };
+    let split = trainer.task().split();
+    println!("run {} in {}", trainer.run_id(), root.display());
+    println!("  trains   {what}: {trained} numbers");
+    println!(
+        "  data     {} training, {} validation, {} test images; the base has seen {}",
+        split.train.len(),
+        split.valid.len(),
+        split.test.len(),
+        classes(&session.seen)
+    );
+    if trainer.global_step() > 0 {
+        println!(
+            "  goes on  after step {} (epoch {})",
+            trainer.global_step(),
+            trainer.epoch() + 1
+        );
+    }
+}
+
+fn classes(seen: &[u8]) -> String {
+    match seen {
+        [] => "no class".to_owned(),
+        seen => {
+            let list: Vec<String> = seen.iter().map(u8::to_string).collect();
+            format!("the classes {}", list.join(" "))
+        }
+    }
+}
+
+/// What a session of training ended with.
+pub(crate) struct Summary<'a, M: DigitsModel<Cpu>> {
+    pub(crate) root: &'a Path,
+    pub(crate) outcome: Outcome,
+    pub(crate) already_finished: bool,
+    pub(crate) steps_here: u64,
+    pub(crate) seconds: f64,
+    /// Test accuracy before the first step and of the best epoch.
+    pub(crate) accuracy: Option<(Accuracy, Accuracy)>,
+    pub(crate) state_hash: String,
+    pub(crate) saved: Option<&'a Path>,
+    pub(crate) trainer: &'a Trainer<Cpu, DigitsTask<Cpu, M>>,
+    pub(crate) seen: &'a [u8],
+}
+
+impl<M: DigitsModel<Cpu>> Summary<'_, M> {
+    pub(crate) fn json(&self) -> Value {
+        let stopping = self.trainer.early_stopping();
+        let accuracy = self.accuracy.map(|(before, after)| {
+            let part = |accuracy: Accuracy| {
+                json!({
+                    "counts": accuracy,
+                    "accuracy": accuracy.overall(),
+                    "accuracy_unseen_classes": accuracy.unseen(),
+                })
+            };
+            json!({ "before": part(before), "after": part(after) })
+        });
+        json!({
+            "run": self.root,
+            "run_id": self.trainer.run_id(),
+            "outcome": outcome_key(self.outcome),
+            "epochs": self.trainer.epoch(),
+            "step": self.trainer.global_step(),
+            "best_epoch": stopping.best_epoch,
+            "best_value": stopping.best,
+            "best_checkpoint": stopping.best_checkpoint,
+            "test": accuracy,
+            "state_hash": self.state_hash,
+            "seconds": self.seconds,
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out)
+            .expect("writing to a string cannot fail");
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let root = self.root.display();
+        let program = program();
+        let (epoch, step) = (self.trainer.epoch(), self.trainer.global_step());
+        let ending = match self.outcome {
+            Outcome::Completed => "all epochs done",
+            Outcome::StoppedEarly => "stopped early: no further improvement",
+            Outcome::Stopped(StopReason::Interrupt) => "stopped by Ctrl-C",
+            Outcome::Stopped(StopReason::Terminate) => "stopped by SIGTERM",
+            _ => "stopped as asked",
+        };
+        if self.already_finished {
+            writeln!(out, "nothing to do: the run had ended ({ending})")?;
+        }
+        writeln!(
+            out,
+            "{ending}; {epoch} epochs and {step} steps, {} of them now, in {:.1} s",
+            self.steps_here, self.seconds
+        )?;
+        let stopping = self.trainer.early_stopping();
+        if let (Some(best), Some(best_epoch)) = (stopping.best, stopping.best_epoch) {
+            let monitor = &stopping.config.monitor;
+            writeln!(out, "  best     epoch {best_epoch}, {monitor} {best:.4}")?;
+        }
+        if let Some((before, after)) = self.accuracy {
+            writeln!(
+                out,
+                "  test     {} -> {} right of {} images kept out of all training",
+                percent(before.overall()),
+                percent(after.overall()),
+                after.total
+            )?;
+            if let (Some(b), Some(a), false) =
+                (before.unseen(), after.unseen(), self.seen.is_empty())
+            {
+                writeln!(
+                    out,
+                    "           {} -> {} on the {} images of classes that the base had never seen",
+                    percent(b),
+                    percent(a),
+                    after.unseen_total
+                )?;
+            }
+        }
+        if let Some(path) = self.saved {
+            writeln!(out, "  base     saved to {}", path.display())?;
+        }
+        writeln!(out, "  state    {}", self.state_hash)?;
+        writeln!(out, "next:")?;
+        match self.outcome {
+            Outcome::Stopped(_) => {
+                writeln!(out, "  {program} resume {root}     goes on to the same bits")?;
+            }
+            _ => {
+                let half = (step / 2).max(1);
+                writeln!(out, "  {program} inspect {root}    what the checkpoint holds")?;
+                if self.saved.is_none() {
+                    writeln!(
+                        out,
+                        "  the same run in two halves, and the proof that no bit differs (default settings):\n    \
+                         {program} train --out {root}-halves --stop-after-step {half}\n    \
+                         {program} resume {root}-halves\n    \
+                         {program} verify {root} {root}-halves"
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn outcome_key(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::StoppedEarly => "stopped_early",
+        Outcome::Stopped(StopReason::Interrupt) => "interrupted",
+        Outcome::Stopped(StopReason::Terminate) => "terminated",
+        _ => "stopped",
+    }
+}
+
+/// How the user called this program.
+fn program() -> &'static str {
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run --release --",
+        None => "dacapo",
+    }
+}

@@ -1,0 +1,200 @@
+use std::path::{Path, PathBuf};
+
+use burn_flex::Flex;
+use dacapo_models::{ConvNet, Vit};
+use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, run};
+use serde_json::json;
+
+use super::{
+    args::{PretrainArgs, ResumeArgs, TrainArgs},
+    event_log::EventLog,
+    observer::RunObserver,
+    run_dir,
+    signals::Signals,
+    summary::Summary,
+};
+use crate::{
+    CliError,
+    config::{ModelKind, RunConfig, load_config},
+    digits::{Cpu, DigitsModel, Session},
+};
+
+/// How a session of training is to go.
+struct Plan {
+    root: PathBuf,
+    config: RunConfig,
+    start: Start,
+    stop_after: Option<u64>,
+    json: bool,
+    /// Where to save the best model as a base.
+    save: Option<PathBuf>,
+}
+
+enum Start {
+    New,
+    Resume { allow_identity_change: bool },
+}
+
+pub(crate) fn train(args: &TrainArgs) -> Result<i32, CliError> {
+    new_run(args, RunConfig::default(), "digits", None)
+}
+
+pub(crate) fn pretrain(args: &PretrainArgs) -> Result<i32, CliError> {
+    new_run(&args.train, RunConfig::pretrain(), "pretrain", Some(args.save.clone()))
+}
+
+fn new_run(
+    args: &TrainArgs,
+    base: RunConfig,
+    name: &str,
+    save: Option<PathBuf>,
+) -> Result<i32, CliError> {
+    check_device(&args.device)?;
+    let mut set = args.set.clone();
+    set.extend(args.seed.map(|seed| format!("run.seed={seed}")));
+    set.extend(args.epochs.map(|epochs| format!("train.epochs={epochs}")));
+    let config = load_config(base, args.config.as_deref(), &set)?;
+    dispatch(Plan {
+        root: run_dir::choose(args.out.as_deref(), name)?,
+        config,
+        start: Start::New,
+        stop_after: args.stop_after_step,
+        json: args.json,
+        save,
+    })
+}
+
+pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
+    check_device(&args.device)?;
+    let mut config = run_dir::read_config(&args.dir)?;
+    if let Some(epochs) = args.epochs {
+        config.train.epochs = epochs;
+    }
+    dispatch(Plan {
+        root: args.dir.clone(),
+        config,
+        start: Start::Resume {
+            allow_identity_change: args.allow_identity_change,
+        },
+        stop_after: args.stop_after_step,
+        json: args.json,
+        save: None,
+    })
+}
+
+fn dispatch(plan: Plan) -> Result<i32, CliError> {
+    match plan.config.model.kind {
+        ModelKind::Vit => execute::<Vit<Cpu>>(plan),
+        ModelKind::ConvNet => execute::<ConvNet<Cpu>>(plan),
+    }
+}
+
+fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
+    let folder = RunFolder::new(&plan.root);
+    let (mut session, earlier) = match plan.start {
+        Start::New => {
+            let session = Session::<Cpu, M>::start(&mut plan.config)?;
+            run_dir::create(&plan.root, &plan.config)?;
+            (session, Info::default())
+        }
+        Start::Resume {
+            allow_identity_change,
+        } => {
+            let name = folder.latest()?.ok_or_else(|| no_checkpoint(&plan.root))?;
+            let record = folder.load(&name)?;
+            run_dir::check_unchanged(&plan.config, &record.run.config)?;
+            let earlier = record.info.clone();
+            let session =
+                Session::<Cpu, M>::resume(&plan.config, record, allow_identity_change)?;
+            run_dir::write_config(&plan.root, &plan.config)?;
+            (session, earlier)
+        }
+    };
+    let log = EventLog::open(&plan.root).map_err(|error| log_error(&plan.root, &error))?;
+    let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
+    let trainer = &mut session.trainer;
+    let per_epoch = trainer.settings().steps_per_epoch(trainer.task().split().train.len());
+    let first_step = trainer.global_step();
+    let already_finished = trainer.is_finished();
+    let started = json!({
+        "event": if first_step == 0 { "start" } else { "resume" },
+        "run_id": trainer.run_id(),
+        "step": first_step,
+        "dacapo": env!("CARGO_PKG_VERSION"),
+    });
+    observer.note(&started).map_err(|error| log_error(&plan.root, &error))?;
+    if !plan.json {
+        super::summary::announce(&plan.root, &session, &plan.config);
+    }
+    let trainer = &mut session.trainer;
+    observer.show_bar(first_step, plan.config.train.epochs * per_epoch);
+    let outcome = run(
+        trainer,
+        &folder,
+        &plan.config.checkpoint,
+        plan.stop_after,
+        &mut observer,
+    );
+    observer.finish();
+    let outcome = outcome?;
+    let ended = json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
+    observer.note(&ended).map_err(|error| log_error(&plan.root, &error))?;
+
+    let best = match (outcome, folder.best()?) {
+        (Outcome::Completed | Outcome::StoppedEarly, Some(name)) => Some(folder.load(&name)?),
+        _ => None,
+    };
+    if let (Some(path), Some(best)) = (&plan.save, &best) {
+        let provenance = format!("dacapo pretrain, run {}", session.trainer.run_id());
+        session.base(&plan.config, best, provenance)?.write(path)?;
+    }
+    let accuracy = match &best {
+        Some(best) => Some(session.before_and_after(&plan.config, best)?),
+        None => None,
+    };
+    let summary = Summary {
+        root: &plan.root,
+        outcome,
+        already_finished,
+        steps_here: session.trainer.global_step() - first_step,
+        seconds: observer.seconds(),
+        accuracy,
+        state_hash: session.trainer.to_record(observer.info())?.state_hash::<Flex>()?,
+        saved: plan.save.as_deref().filter(|_| best.is_some()),
+        trainer: &session.trainer,
+        seen: &session.seen,
+    };
+    match plan.json {
+        true => println!("{:#}", summary.json()),
+        false => print!("{}", summary.text()),
+    }
+    Ok(match outcome {
+        Outcome::Stopped(StopReason::Interrupt) => 130,
+        Outcome::Stopped(StopReason::Terminate) => 143,
+        _ => 0,
+    })
+}
+
+fn check_device(device: &str) -> Result<(), CliError> {
+    match device {
+        "cpu" => Ok(()),
+        other => Err(CliError::input(
+            format!("--device {other} is not available: this build computes on the CPU only"),
+            "Use --device cpu",
+        )),
+    }
+}
+
+fn no_checkpoint(root: &Path) -> CliError {
+    CliError::input(
+        format!("{} holds no checkpoint to resume from", root.display()),
+        "Start the run anew with `dacapo train --out` and another folder",
+    )
+}
+
+fn log_error(root: &Path, error: &std::io::Error) -> CliError {
+    CliError::input(
+        format!("cannot write {}/events.jsonl: {error}", root.display()),
+        "Free space or fix the folder's permissions, then resume",
+    )
+}

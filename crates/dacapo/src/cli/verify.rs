@@ -1,0 +1,127 @@
+use std::path::Path;
+
+use dacapo_record::TreeDiff;
+use dacapo_trainer::{RunFolder, TrainerRecord};
+use serde_json::{Value, json};
+
+use super::{
+    args::VerifyArgs,
+    checkpoint_file::{read_tree, resolve},
+};
+use crate::CliError;
+
+/// One pair that was compared.
+struct Pair {
+    what: &'static str,
+    equal: bool,
+    hash: Option<String>,
+    text: String,
+    json: Value,
+}
+
+pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
+    let mut pairs = vec![states("state", &resolve(&args.a)?, &resolve(&args.b)?, args.max)?];
+    if args.a.is_dir() && args.b.is_dir() {
+        let (a, b) = (RunFolder::new(&args.a), RunFolder::new(&args.b));
+        match (a.best()?, b.best()?) {
+            (Some(best_a), Some(best_b)) => {
+                let (a, b) = (a.checkpoint(&best_a)?, b.checkpoint(&best_b)?);
+                pairs.push(states("best", &a, &b, args.max)?);
+            }
+            (None, None) => {}
+            (a, b) => pairs.push(text_pair("best", &named(a), &named(b))),
+        }
+        let (a, b) = (history(&args.a)?, history(&args.b)?);
+        pairs.push(text_pair("history.csv", &a, &b));
+    }
+    let equal = pairs.iter().all(|pair| pair.equal);
+    if args.json {
+        let pairs: serde_json::Map<String, Value> = pairs
+            .into_iter()
+            .map(|pair| (pair.what.to_owned(), pair.json))
+            .collect();
+        println!("{:#}", json!({ "equal": equal, "compared": pairs }));
+    } else {
+        for pair in &pairs {
+            match (pair.equal, &pair.hash) {
+                (true, Some(hash)) => println!("{}: equal in every bit, {hash}", pair.what),
+                (true, None) => println!("{}: equal in every bit", pair.what),
+                (false, _) => println!("{}: DIFFERENT\n{}", pair.what, pair.text.trim_end()),
+            }
+        }
+        if let (Some(note), true) = (informational(args)?, equal) {
+            println!("not compared: {note}");
+        }
+    }
+    Ok(i32::from(!equal))
+}
+
+fn states(what: &'static str, a: &Path, b: &Path, max: usize) -> Result<Pair, CliError> {
+    let ignored = TrainerRecord::INFORMATIONAL;
+    let (left, right) = (read_tree(a)?, read_tree(b)?);
+    let diff: TreeDiff = left.diff(&right, ignored);
+    let (hash_a, hash_b) = (left.state_hash(ignored), right.state_hash(ignored));
+    let equal = diff.is_equal() && hash_a == hash_b;
+    Ok(Pair {
+        what,
+        equal,
+        json: json!({
+            "equal": equal,
+            "a": { "file": a, "state_hash": hash_a },
+            "b": { "file": b, "state_hash": hash_b },
+            "diff": diff,
+        }),
+        hash: Some(hash_a),
+        text: diff.display(max).to_string(),
+    })
+}
+
+fn text_pair(what: &'static str, a: &str, b: &str) -> Pair {
+    let first = a.lines().zip(b.lines()).position(|(a, b)| a != b);
+    let line = first.unwrap_or_else(|| a.lines().count().min(b.lines().count()));
+    let show = |text: &str| text.lines().nth(line).unwrap_or("(nothing)").to_owned();
+    let equal = a == b;
+    Pair {
+        what,
+        equal,
+        hash: None,
+        text: format!("  line {}: {} | {}", line + 1, show(a), show(b)),
+        json: json!({ "equal": equal, "first_differing_line": (!equal).then_some(line + 1) }),
+    }
+}
+
+fn named(name: Option<String>) -> String {
+    name.unwrap_or_else(|| "(nothing)".to_owned())
+}
+
+fn history(root: &Path) -> Result<String, CliError> {
+    let path = root.join("history.csv");
+    std::fs::read_to_string(&path).map_err(|error| {
+        CliError::input(
+            format!("cannot read {}: {error}", path.display()),
+            "Resume the run: it writes the file anew",
+        )
+    })
+}
+
+/// How `info` differs, for the reader's interest.
+fn informational(args: &VerifyArgs) -> Result<Option<String>, CliError> {
+    let info = |path: &Path| -> Result<Vec<String>, CliError> {
+        let tree = read_tree(&resolve(path)?)?;
+        Ok(tree
+            .below("info")
+            .map(|(path, leaf)| format!("{path} {}", leaf.describe()))
+            .collect())
+    };
+    let (a, b) = (info(&args.a)?, info(&args.b)?);
+    let pairs: Vec<String> = a
+        .iter()
+        .zip(&b)
+        .filter(|(a, b)| a != b)
+        .map(|(a, b)| match b.split_once(' ') {
+            Some((_, value)) => format!("{a} | {value}"),
+            None => a.clone(),
+        })
+        .collect();
+    Ok((!pairs.is_empty()).then(|| pairs.join(", ")))
+}

@@ -1,0 +1,12 @@
+use serde::{Deserialize, Serialize};
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdaptMode {
+    /// DoRA adapters on a frozen base.
+    #[default]
+    Dora,
+    /// Every parameter.
+    Full,
+}

@@ -1,0 +1,113 @@
+//! From text and `--set` to a checked configuration.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::RunConfig;
+use crate::CliError;
+
+/// Reads `file` (or starts from nothing), lays it and then every `key=value` of `set`
+/// over `base`.
+///
+/// # Errors
+/// A file that is missing or no TOML, an unknown key, a value of the wrong type: each
+/// names the place.
+pub fn load_config(
+    base: RunConfig,
+    file: Option<&Path>,
+    set: &[String],
+) -> Result<RunConfig, CliError> {
+    let mut table = Table::try_from(base).expect("a configuration is plain data");
+    let source = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                CliError::input(
+                    format!("cannot read the configuration {}: {error}", path.display()),
+                    "Check the path, or leave it out to use the embedded default",
+                )
+            })?;
+            let given: Table = text.parse().map_err(|error: toml::de::Error| {
+                CliError::input(
+                    format!("{} is not valid TOML: {}", path.display(), one_line(&error)),
+                    "Correct the file; docs/config.md lists every key",
+                )
+            })?;
+            overlay(&mut table, given);
+            path.display().to_string()
+        }
+        None => "the configuration".to_owned(),
+    };
+    for assignment in set {
+        apply(&mut table, assignment)?;
+    }
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let at = error.path().to_string();
+        CliError::input(
+            format!("{source}: at `{at}`: {}", one_line(error.inner())),
+            "Correct the key; docs/config.md lists every key with its type and default",
+        )
+    })
+}
+
+/// Lays `given` over `table`. A table that names another variant of an enum (`kind`)
+/// replaces the old one: the keys of two variants do not mix.
+fn overlay(table: &mut Table, given: Table) {
+    for (key, value) in given {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => {
+                if key == "scheduler" && new.contains_key("kind") {
+                    *old = new;
+                } else {
+                    overlay(old, new);
+                }
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
+    let refuse = |why: &str| {
+        CliError::input(
+            format!("--set {assignment}: {why}"),
+            "Write it as key=value with the key's whole path, for example optimizer.lr=1e-3",
+        )
+    };
+    let (key, text) = assignment
+        .split_once('=')
+        .ok_or_else(|| refuse("there is no `=`"))?;
+    let (key, text) = (key.trim(), text.trim());
+    // The value as TOML; a bare word is a string.
+    let value = match format!("value = {text}").parse::<Table>() {
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value"),
+        _ => Some(Value::String(text.to_owned())),
+    }
+    .ok_or_else(|| refuse("the value cannot be read"))?;
+    let mut given = value;
+    for part in key.rsplit('.') {
+        if part.is_empty() {
+            return Err(refuse("the key has an empty part"));
+        }
+        given = Value::Table(Table::from_iter([(part.to_owned(), given)]));
+    }
+    match given {
+        Value::Table(given) => {
+            // `scheduler.kind` starts that table afresh; its other keys follow.
+            overlay(table, given);
+            Ok(())
+        }
+        _ => Err(refuse("the key is empty")),
+    }
+}
+
+fn one_line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

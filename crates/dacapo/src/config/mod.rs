@@ -1,0 +1,23 @@
+//! The configuration of a run.
+
+mod adapt_config;
+mod adapt_mode;
+mod augment;
+mod data_config;
+mod load;
+mod model_config;
+mod model_kind;
+mod run_config;
+mod seed_config;
+mod train_config;
+
+pub use adapt_config::AdaptConfig;
+pub use adapt_mode::AdaptMode;
+pub use augment::Augment;
+pub use data_config::DataConfig;
+pub use load::load_config;
+pub use model_config::ModelConfig;
+pub use model_kind::ModelKind;
+pub use run_config::RunConfig;
+pub use seed_config::SeedConfig;
+pub use train_config::TrainConfig;

@@ -1,0 +1,12 @@
+use serde::{Deserialize, Serialize};
+
+/// The architecture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// A small vision transformer.
+    #[default]
+    Vit,
+    /// A small convolutional network with batch normalisation.
+    ConvNet,
+}

@@ -1,0 +1,105 @@
+use dacapo_adamw::{AdamWConfig, ScheduleConfig};
+use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig};
+use serde::{Deserialize, Serialize};
+
+use super::{AdaptConfig, AdaptMode, DataConfig, ModelConfig, SeedConfig, TrainConfig};
+
+/// A whole run's configuration. Every key has a default; an unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Seed and number of the run.
+    pub run: SeedConfig,
+    /// Examples and split.
+    pub data: DataConfig,
+    /// Network and base weights.
+    pub model: ModelConfig,
+    /// What is trained.
+    pub adapt: AdaptConfig,
+    /// AdamW.
+    pub optimizer: AdamWConfig,
+    /// The learning-rate schedule.
+    pub scheduler: ScheduleConfig,
+    /// The loop.
+    pub train: TrainConfig,
+    /// When to stop.
+    pub early_stopping: EarlyStoppingConfig,
+    /// When to write checkpoints.
+    pub checkpoint: CheckpointPolicy,
+}
+
+impl Default for RunConfig {
+    /// The embedded default: DoRA on the embedded base, all ten digits.
+    fn default() -> Self {
+        Self {
+            run: SeedConfig::default(),
+            data: DataConfig::default(),
+            model: ModelConfig::default(),
+            adapt: AdaptConfig::default(),
+            optimizer: AdamWConfig {
+                lr: 3e-3,
+                ..AdamWConfig::default()
+            },
+            scheduler: ScheduleConfig::WarmupCosine {
+                warmup: 20,
+                total: None,
+                min_factor: 0.01,
+            },
+            train: TrainConfig::default(),
+            early_stopping: EarlyStoppingConfig {
+                patience: 5,
+                ..EarlyStoppingConfig::default()
+            },
+            checkpoint: CheckpointPolicy::default(),
+        }
+    }
+}
+
+impl RunConfig {
+    /// The configuration that made the embedded base: every parameter, classes 0 to 4.
+    pub fn pretrain() -> Self {
+        let default = Self::default();
+        Self {
+            data: DataConfig {
+                classes: vec![0, 1, 2, 3, 4],
+                ..default.data
+            },
+            model: ModelConfig {
+                base: "random".to_owned(),
+                ..default.model
+            },
+            adapt: AdaptConfig {
+                mode: AdaptMode::Full,
+                ..default.adapt
+            },
+            optimizer: AdamWConfig {
+                lr: 1e-3,
+                ..default.optimizer
+            },
+            train: TrainConfig {
+                epochs: 30,
+                ..default.train
+            },
+            early_stopping: EarlyStoppingConfig {
+                patience: 10,
+                ..default.early_stopping
+            },
+            ..default
+        }
+    }
+
+    /// What a resumed run must share, as JSON: everything but how long to train and when
+    /// to write checkpoints.
+    pub fn shared_json(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("a configuration is plain data");
+        value["train"]
+            .as_object_mut()
+            .expect("[train] is a table")
+            .remove("epochs");
+        value
+            .as_object_mut()
+            .expect("a configuration is a table")
+            .remove("checkpoint");
+        value
+    }
+}

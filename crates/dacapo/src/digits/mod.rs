@@ -1,0 +1,16 @@
+//! The built-in job: adapting a small pretrained network to handwritten digits.
+
+mod accuracy;
+mod base_record;
+mod classifier;
+mod model;
+mod session;
+mod task;
+
+pub use accuracy::Accuracy;
+pub use base_record::BaseRecord;
+pub use classifier::Classifier;
+pub use model::DigitsModel;
+pub(crate) use model::architecture;
+pub use session::{Cpu, Session};
+pub use task::DigitsTask;

@@ -1,0 +1,58 @@
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
+use dacapo_dora::DoraTargets;
+use dacapo_models::{ConvNet, Vit};
+use dacapo_rng::Stream;
+use serde_json::{Value, json};
+
+use super::Classifier;
+use crate::{
+    CliError,
+    config::{ModelConfig, ModelKind},
+};
+
+/// A model that the digits can be trained on.
+pub trait DigitsModel<B: AutodiffBackend>:
+    AutodiffModule<B, InnerModule: Classifier<B::InnerBackend>> + Classifier<B> + DoraTargets<B>
+{
+    /// A model with fresh weights from `stream`.
+    ///
+    /// # Errors
+    /// Sizes that do not fit each other.
+    fn random(
+        config: &ModelConfig,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Result<Self, CliError>;
+}
+
+impl<B: AutodiffBackend> DigitsModel<B> for Vit<B> {
+    fn random(
+        config: &ModelConfig,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Result<Self, CliError> {
+        Ok(Vit::init(&config.vit, stream, device)?)
+    }
+}
+
+impl<B: AutodiffBackend> DigitsModel<B> for ConvNet<B> {
+    fn random(
+        config: &ModelConfig,
+        stream: &mut Stream,
+        device: &B::Device,
+    ) -> Result<Self, CliError> {
+        Ok(ConvNet::init(&config.conv_net, stream, device)?)
+    }
+}
+
+/// What decides whether weights fit a model: kind and sizes.
+pub(crate) fn architecture(config: &ModelConfig) -> Value {
+    let mut value = match config.kind {
+        ModelKind::Vit => json!({ "kind": config.kind, "sizes": config.vit }),
+        ModelKind::ConvNet => json!({ "kind": config.kind, "sizes": config.conv_net }),
+    };
+    if let Some(sizes) = value["sizes"].as_object_mut() {
+        sizes.remove("dropout");
+    }
+    value
+}

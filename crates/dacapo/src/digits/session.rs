@@ -1,0 +1,231 @@
+use std::path::Path;
+
+use burn::{backend::Autodiff, module::AutodiffModule, tensor::backend::AutodiffBackend};
+use burn_flex::Flex;
+use dacapo_adamw::Schedule;
+use dacapo_dora::{DoraConfig, attach_matching};
+use dacapo_rng::RngHub;
+use dacapo_trainer::{
+    Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings, load_tensors, module_tensors,
+};
+
+use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture};
+use crate::{
+    CliError,
+    config::{AdaptMode, RunConfig},
+    identity::identity,
+};
+
+/// The CPU backend that training runs on.
+pub type Cpu = Autodiff<Flex>;
+
+/// A digits run of one architecture, set up from its configuration.
+pub struct Session<B: AutodiffBackend, M: DigitsModel<B>> {
+    /// The run.
+    pub trainer: Trainer<B, DigitsTask<B, M>>,
+    /// The classes that the base was trained on.
+    pub seen: Vec<u8>,
+}
+
+/// Everything that a [`Trainer`] is made of.
+struct Parts<B: AutodiffBackend, M: DigitsModel<B>> {
+    task: DigitsTask<B, M>,
+    model: M,
+    settings: TrainerSettings,
+    identity: Identity,
+    rng: RngHub,
+    device: B::Device,
+    seen: Vec<u8>,
+}
+
+impl<M: DigitsModel<Cpu>> Session<Cpu, M> {
+    /// A run before its first step; fills in what `config` leaves open (the schedule's total).
+    ///
+    /// # Errors
+    /// Whatever in `config` cannot be used.
+    pub fn start(config: &mut RunConfig) -> Result<Self, CliError> {
+        resolve::<M>(config)?;
+        let parts = Parts::<Cpu, M>::new(config)?;
+        Ok(Self {
+            trainer: Trainer::new(
+                parts.task,
+                parts.model,
+                parts.settings,
+                parts.identity,
+                parts.rng,
+                parts.device,
+            )?,
+            seen: parts.seen,
+        })
+    }
+
+    /// The run that `record` was taken from.
+    ///
+    /// # Errors
+    /// Whatever in `record` does not fit `config` or this program.
+    pub fn resume(
+        config: &RunConfig,
+        record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Self, CliError> {
+        let parts = Parts::<Cpu, M>::new(config)?;
+        Ok(Self {
+            trainer: Trainer::resume(
+                parts.task,
+                parts.model,
+                parts.settings,
+                parts.identity,
+                parts.rng,
+                parts.device,
+                record,
+                allow_identity_change,
+            )?,
+            seen: parts.seen,
+        })
+    }
+
+    /// Test accuracy before the first step, and of the model that `best` holds.
+    ///
+    /// # Errors
+    /// A record that does not fit.
+    pub fn before_and_after(
+        &self,
+        config: &RunConfig,
+        best: &TrainerRecord,
+    ) -> Result<(Accuracy, Accuracy), CliError> {
+        let before = Parts::<Cpu, M>::new(config)?;
+        let task = self.trainer.task();
+        let accuracy_before = task.test_accuracy(&before.model.valid(), &self.seen);
+        let mut after = module_tensors(&before.model.valid());
+        after.extend(best.adapters.clone());
+        after.extend(best.buffers.clone());
+        let after = load_tensors(before.model, "best", &after)?;
+        Ok((
+            accuracy_before,
+            task.test_accuracy(&after.valid(), &self.seen),
+        ))
+    }
+
+    /// The model that `best` holds, as a base for other runs.
+    ///
+    /// # Errors
+    /// A record that does not fit.
+    pub fn base(
+        &self,
+        config: &RunConfig,
+        best: &TrainerRecord,
+        provenance: String,
+    ) -> Result<BaseRecord, CliError> {
+        let mut tensors = module_tensors(&self.trainer.model().valid());
+        tensors.extend(best.adapters.clone());
+        tensors.extend(best.buffers.clone());
+        let mut classes = config.data.classes.clone();
+        classes.sort_unstable();
+        Ok(BaseRecord {
+            architecture: architecture(&config.model).to_string(),
+            classes,
+            provenance,
+            tensors,
+        })
+    }
+}
+
+impl<M: DigitsModel<Cpu>> Parts<Cpu, M> {
+    fn new(config: &RunConfig) -> Result<Self, CliError> {
+        let device = <Cpu as burn::tensor::backend::BackendTypes>::Device::default();
+        let task = DigitsTask::new(&config.data, device)?;
+        let mut streams = STREAMS.to_vec();
+        streams.push(DigitsTask::<Cpu, M>::STREAM);
+        let mut rng = RngHub::new(config.run.seed, &streams);
+
+        let mut model = M::random(&config.model, rng.stream("init")?, &device)?;
+        let mut seen = Vec::new();
+        if let Some(base) = read_base(config)? {
+            model = load_tensors(model, "model.base", &base.tensors)?;
+            seen = base.classes;
+        }
+        let trainable = match config.adapt.mode {
+            AdaptMode::Full => "*",
+            AdaptMode::Dora => {
+                let adapt = &config.adapt;
+                let dora = DoraConfig {
+                    flavour: adapt.flavour,
+                    rank: adapt.rank,
+                    alpha: adapt.alpha,
+                    dropout: adapt.dropout,
+                };
+                let init = rng.stream("init")?;
+                (model, _) = attach_matching(model, &adapt.targets, &dora, init)?;
+                "*.adapter.*"
+            }
+        };
+        // Resolved at the first start, so the number of ticks no longer matters.
+        let schedule = config.scheduler.resolved(u64::MAX)?;
+        let shared = config.shared_json().to_string();
+        Ok(Self {
+            task,
+            model,
+            settings: settings(config, schedule, trainable, shared.clone()),
+            identity: identity::<Flex>(&shared, &device),
+            rng,
+            device,
+            seen,
+        })
+    }
+}
+
+/// Fills in the schedule's total: from then on it is a setting like any other, so that
+/// training for longer later does not bend the schedule.
+fn resolve<M: DigitsModel<Cpu>>(config: &mut RunConfig) -> Result<(), CliError> {
+    let task = DigitsTask::<Cpu, M>::new(&config.data, Default::default())?;
+    let len = task.split().train.len();
+    let settings = settings(config, Schedule::Constant {}, "*", String::new());
+    settings.validate(len)?;
+    let schedule = config.scheduler.resolved(settings.schedule_ticks(len))?;
+    config.scheduler = schedule.into();
+    Ok(())
+}
+
+fn settings(
+    config: &RunConfig,
+    schedule: Schedule,
+    trainable: &str,
+    shared: String,
+) -> TrainerSettings {
+    let train = &config.train;
+    TrainerSettings {
+        training_run: config.run.training_run,
+        epochs: train.epochs,
+        batch_size: train.batch_size,
+        accumulation: train.accumulation,
+        shuffle: train.shuffle,
+        drop_last: train.drop_last,
+        reset_optimizer: train.reset_optimizer,
+        trainable: vec![trainable.to_owned()],
+        optimizer: config.optimizer.clone(),
+        schedule,
+        schedule_unit: train.schedule_unit,
+        early_stopping: config.early_stopping.clone(),
+        parent: None,
+        config: shared,
+    }
+}
+
+fn read_base(config: &RunConfig) -> Result<Option<BaseRecord>, CliError> {
+    let base = match config.model.base.as_str() {
+        "random" => return Ok(None),
+        "embedded" => BaseRecord::embedded()?,
+        path => BaseRecord::read(Path::new(path))?,
+    };
+    let wanted = architecture(&config.model).to_string();
+    if base.architecture != wanted {
+        return Err(CliError::input(
+            format!(
+                "model.base = {:?} was made for {}, but [model] says {wanted}",
+                config.model.base, base.architecture
+            ),
+            "Set [model] to the base's sizes, or model.base = \"random\" to train from scratch",
+        ));
+    }
+    Ok(Some(base))
+}

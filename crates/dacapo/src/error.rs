@@ -1,0 +1,48 @@
+use dacapo_adamw::AdamWError;
+use dacapo_dora::DoraError;
+use dacapo_models::ModelsError;
+use dacapo_record::RecordError;
+use dacapo_rng::RngError;
+use dacapo_trainer::TrainerError;
+
+/// Why a command could not do what it was asked to. Every message ends with what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// Something given on the command line or in a configuration cannot be used.
+    #[error("{what}. {next}.")]
+    Input {
+        /// The cause.
+        what: String,
+        /// The next action.
+        next: String,
+    },
+    /// Training, or going on with it, failed.
+    #[error(transparent)]
+    Trainer(#[from] TrainerError),
+    /// A record file failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// An adapter cannot be attached.
+    #[error("adapt: {0}")]
+    Dora(#[from] DoraError),
+    /// A model or data set cannot be used.
+    #[error("{0}")]
+    Models(#[from] ModelsError),
+    /// A random stream failed.
+    #[error("rng: {0}")]
+    Rng(#[from] RngError),
+    /// An optimizer setting is out of range.
+    #[error("optimizer: {0}")]
+    Optimizer(#[from] AdamWError),
+}
+
+impl CliError {
+    /// An [`Input`](Self::Input) error; neither text ends with a full stop.
+    pub fn input(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Input {
+            what: what.into(),
+            next: next.into(),
+        }
+    }
+}

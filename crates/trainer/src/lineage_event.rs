@@ -1,0 +1,13 @@
+use serde::{Deserialize, Serialize};
+
+use crate::IdentityChange;
+
+/// Something that happened to a run and makes it another run than its settings alone describe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineageEvent {
+    /// Optimizer steps done when it happened.
+    pub step: u64,
+    /// The identity that was changed by consent.
+    pub identity_changes: Vec<IdentityChange>,
+}

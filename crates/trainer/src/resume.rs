@@ -1,0 +1,163 @@
+//! Going on from a record: everything is checked before anything is used.
+
+use burn::tensor::backend::AutodiffBackend;
+use dacapo_adamw::{AdamWState, ParamSpec, Scheduler};
+use dacapo_rng::RngHub;
+
+use crate::{
+    Identity, LineageEvent, Task, Trainer, TrainerError, TrainerRecord, TrainerSettings,
+    module_state, trainer::order_key,
+};
+
+const OTHER_RUN: &str = "The checkpoint belongs to another run: resume it with the \
+    configuration, model and data that it was made with";
+
+impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
+    /// Goes on exactly where `record` stopped.
+    ///
+    /// `task`, `model`, `settings` and `rng` are built as for [`Trainer::new`]; whatever
+    /// the model's trainable tensors and buffers and the streams hold is replaced by the
+    /// record's.
+    ///
+    /// # Errors
+    /// Any part of the record that is missing, unexpected or of another shape, dtype or
+    /// value than this program needs; another identity, unless `allow_identity_change`
+    /// accepts it (never another base: its state means nothing elsewhere).
+    pub fn resume(
+        task: T,
+        model: T::Model,
+        settings: TrainerSettings,
+        identity: Identity,
+        rng: RngHub,
+        device: B::Device,
+        record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Self, TrainerError> {
+        let restored = RngHub::from_record(&record.rng)?;
+        let names: Vec<&str> = rng.names().collect();
+        restored.expect_streams(&names)?;
+        same("rng.seed", &rng.seed(), &restored.seed())?;
+        let mut trainer = Self::new(task, model, settings, identity, rng, device)?;
+        let accepted = trainer.check_identity(&record, allow_identity_change)?;
+        trainer.check_data(&record)?;
+        trainer.check_run(&record)?;
+
+        module_state::check_tensors("adapters", &trainer.trainable, &record.adapters, OTHER_RUN)?;
+        let module = burn::module::AutodiffModule::valid(&trainer.model);
+        let buffers = module_state::tensors(&module, |path| trainer.task.is_buffer(path))
+            .into_iter()
+            .map(|(path, data)| (path, ParamSpec::new(data.shape.to_vec(), data.dtype)))
+            .collect();
+        module_state::check_tensors("buffers", &buffers, &record.buffers, OTHER_RUN)?;
+
+        trainer.rng = restored;
+        trainer.optimizer = AdamWState::from_record(
+            &record.optimizer,
+            &trainer.trainable,
+            &trainer.settings.optimizer,
+            &trainer.device,
+        )?;
+        trainer.scheduler = Scheduler::from_record(&record.scheduler, &trainer.settings.schedule)?;
+        trainer.model = module_state::set_data(trainer.model, &record.adapters);
+        trainer.model = module_state::set_data(trainer.model, &record.buffers);
+        trainer.early_stopping = record.early_stopping;
+        trainer.run_id = record.run.run_id;
+        trainer.lineage = record.run.lineage;
+        trainer.lineage.extend(accepted);
+        trainer.history = record.run.history;
+        trainer.partial_epoch = record.run.partial_epoch;
+        trainer.global_step = record.run.global_step;
+        Ok(trainer)
+    }
+
+    /// The accepted change of identity, if there is one.
+    fn check_identity(
+        &self,
+        record: &TrainerRecord,
+        allow_change: bool,
+    ) -> Result<Option<LineageEvent>, TrainerError> {
+        let identity_changes = record.identity.changes(&self.identity);
+        let never = [
+            (
+                "base_hash",
+                "Use the base that the run was started with: its adapters mean nothing on another",
+            ),
+            (
+                "config_hash",
+                "Resume with the settings that the run was started with; other settings are \
+                 another run",
+            ),
+        ];
+        for (key, next) in never {
+            if let Some(change) = identity_changes.iter().find(|change| change.key == key) {
+                return Err(TrainerError::state(
+                    format!("identity.{key}"),
+                    &change.recorded,
+                    &change.current,
+                    next,
+                ));
+            }
+        }
+        match (identity_changes.is_empty(), allow_change) {
+            (true, _) => Ok(None),
+            (false, false) => Err(TrainerError::Identity {
+                changes: identity_changes,
+            }),
+            (false, true) => Ok(Some(LineageEvent {
+                step: record.run.global_step,
+                identity_changes,
+            })),
+        }
+    }
+
+    fn check_data(&mut self, record: &TrainerRecord) -> Result<(), TrainerError> {
+        let data = &record.data;
+        same("data.fingerprint", &self.fingerprint, &data.fingerprint)?;
+        same("data.len", &(self.task.train_len() as u64), &data.len)?;
+        self.epoch = data.epoch;
+        self.order = self.epoch_order();
+        same("data.permutation_key", &order_key(&self.order), &data.permutation_key)?;
+        if data.position >= self.examples_per_epoch() as u64 {
+            return Err(TrainerError::state(
+                "data.position",
+                format!("less than the epoch's {} examples", self.examples_per_epoch()),
+                data.position,
+                OTHER_RUN,
+            ));
+        }
+        self.position = data.position as usize;
+        Ok(())
+    }
+
+    fn check_run(&self, record: &TrainerRecord) -> Result<(), TrainerError> {
+        let (run, stopping) = (&record.run, &record.early_stopping);
+        same("run.training_run", &self.settings.training_run, &run.training_run)?;
+        same(
+            "run.reset_optimizer",
+            &self.settings.reset_optimizer.scenario(),
+            &run.reset_optimizer.scenario(),
+        )?;
+        same("run.history (rows)", &record.data.epoch, &(run.history.len() as u64))?;
+        same("run.partial_epoch.examples", &record.data.position, &run.partial_epoch.examples)?;
+        if stopping.config != self.settings.early_stopping {
+            return Err(TrainerError::state(
+                "early_stopping.config",
+                format!("{:?}", self.settings.early_stopping),
+                format!("{:?}", stopping.config),
+                OTHER_RUN,
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn same<V: PartialEq + std::fmt::Display>(
+    path: &str,
+    expected: &V,
+    found: &V,
+) -> Result<(), TrainerError> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(TrainerError::state(path, expected, found, OTHER_RUN)),
+    }
+}

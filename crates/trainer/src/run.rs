@@ -1,0 +1,85 @@
+use burn::tensor::backend::AutodiffBackend;
+
+use crate::{
+    CheckpointPolicy, Event, Observer, Outcome, RunFolder, StopReason, Task, Trainer,
+    TrainerError,
+};
+
+/// Trains until the end, `stop_after` optimizer steps or the observer's wish, committing
+/// checkpoints to `folder`.
+///
+/// Whatever the outcome, the state that it leaves in memory is committed.
+///
+/// # Errors
+/// Those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
+pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
+    trainer: &mut Trainer<B, T>,
+    folder: &RunFolder,
+    policy: &CheckpointPolicy,
+    stop_after: Option<u64>,
+    observer: &mut O,
+) -> Result<Outcome, TrainerError> {
+    let mut committed = folder.latest()?.is_some();
+    if !committed {
+        commit(trainer, folder, policy, false, observer)?;
+        committed = true;
+    }
+    loop {
+        if trainer.is_finished() {
+            return Ok(match trainer.early_stopping().triggered {
+                true => Outcome::StoppedEarly,
+                false => Outcome::Completed,
+            });
+        }
+        let reached = stop_after.is_some_and(|step| trainer.global_step() >= step);
+        let reason = match reached {
+            true => Some(StopReason::StepReached),
+            false => observer.stop(),
+        };
+        if let Some(reason) = reason {
+            if !committed {
+                commit(trainer, folder, policy, false, observer)?;
+            }
+            return Ok(Outcome::Stopped(reason));
+        }
+
+        let Some(report) = trainer.step()? else {
+            continue;
+        };
+        committed = false;
+        let epoch_end = report.epoch_end.clone();
+        note(observer, &Event::Step(report))?;
+        let improved = epoch_end.as_ref().is_some_and(|end| end.improved);
+        if let Some(end) = epoch_end {
+            note(observer, &Event::Epoch(end))?;
+        }
+        if improved || trainer.is_finished() || due(trainer, policy) {
+            commit(trainer, folder, policy, improved, observer)?;
+            committed = true;
+        }
+    }
+}
+
+fn due<B: AutodiffBackend, T: Task<B>>(trainer: &Trainer<B, T>, policy: &CheckpointPolicy) -> bool {
+    let every = |count: u64, interval: u64| interval != 0 && count.is_multiple_of(interval);
+    every(trainer.global_step(), policy.every_steps)
+        || trainer.at_epoch_end() && every(trainer.epoch(), policy.every_epochs)
+}
+
+fn commit<B: AutodiffBackend, T: Task<B>, O: Observer>(
+    trainer: &Trainer<B, T>,
+    folder: &RunFolder,
+    policy: &CheckpointPolicy,
+    best: bool,
+    observer: &mut O,
+) -> Result<(), TrainerError> {
+    let name = trainer.checkpoint_name();
+    folder.save::<B::InnerBackend>(&name, trainer.to_record(observer.info())?, best)?;
+    folder.prune(policy)?;
+    let step = trainer.global_step();
+    note(observer, &Event::Checkpoint { name, step, best })
+}
+
+fn note<O: Observer>(observer: &mut O, event: &Event) -> Result<(), TrainerError> {
+    observer.event(event).map_err(TrainerError::Observer)
+}

@@ -1,0 +1,12 @@
+use serde::{Deserialize, Serialize};
+
+/// What moves the learning-rate schedule on by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleUnit {
+    /// Every optimizer step.
+    #[default]
+    Step,
+    /// The end of every epoch.
+    Epoch,
+}

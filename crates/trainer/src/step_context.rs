@@ -1,0 +1,9 @@
+use dacapo_rng::{DropoutKey, RngHub};
+
+/// The random sources of one micro-batch.
+pub struct StepContext<'a> {
+    /// Keys the dropout masks: hand it to the layers' `forward`.
+    pub dropout: DropoutKey,
+    /// The named streams, for draws in sequence such as augmentation. Their positions are state.
+    pub rng: &'a mut RngHub,
+}

@@ -1,0 +1,59 @@
+use std::collections::BTreeMap;
+
+use burn::{
+    module::AutodiffModule,
+    tensor::{Tensor, backend::AutodiffBackend},
+};
+
+use crate::StepContext;
+
+/// Why a task could not do its part.
+pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is trained, on what, and how it is judged.
+///
+/// An implementation must be a pure function of its arguments: the same model,
+/// examples and context give the same bits. Everything random comes from the
+/// [`StepContext`]; state that changes while training lives in the model (as
+/// parameters or buffers), or it is lost when the run resumes.
+pub trait Task<B: AutodiffBackend> {
+    /// The model, frozen base and adapters together.
+    type Model: AutodiffModule<B>;
+
+    /// Number of training examples.
+    fn train_len(&self) -> usize;
+
+    /// Identifies the examples, their order and the split: a hash, in hex.
+    fn fingerprint(&self) -> String;
+
+    /// The mean loss, shape `[1]`, of the training examples with these indices
+    /// (each below [`train_len`](Self::train_len)).
+    ///
+    /// # Errors
+    /// Whatever keeps the task from computing it; it ends the run.
+    fn loss(
+        &self,
+        model: &Self::Model,
+        examples: &[usize],
+        context: &mut StepContext<'_>,
+    ) -> Result<Tensor<B, 1>, TaskError>;
+
+    /// Metrics of the model in evaluation mode, by name; run at the end of every epoch.
+    ///
+    /// # Errors
+    /// Whatever keeps the task from computing them; it ends the run.
+    fn evaluate(
+        &self,
+        model: &<Self::Model as AutodiffModule<B>>::InnerModule,
+    ) -> Result<BTreeMap<String, f64>, TaskError>;
+
+    /// Whether the tensor at this path is state that the forward pass updates.
+    ///
+    /// The default knows Burn's convention for running statistics
+    /// (`running_mean`, `running_var`).
+    fn is_buffer(&self, path: &str) -> bool {
+        path.rsplit('.')
+            .next()
+            .is_some_and(|name| name.starts_with("running_"))
+    }
+}

@@ -1,0 +1,497 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::{
+    module::AutodiffModule,
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+};
+use dacapo_adamw::{AdamW, AdamWState, ParamSpec, Scheduler};
+use dacapo_rng::{DropoutKey, RngHub, epoch_permutation};
+use wildmatch::WildMatch;
+
+use crate::{
+    DataRecord, EarlyStopping, EpochReport, EpochRow, Identity, Info, LineageEvent, PartialEpoch,
+    ResetOptimizer, RunRecord, ScheduleUnit, StepContext, StepReport, Task, TrainerError,
+    TrainerRecord, TrainerSettings, module_state,
+};
+
+type FlatTensors<B> =
+    BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
+
+/// The streams that a run's [`RngHub`] must declare; a task may add its own.
+pub const STREAMS: &[&str] = &["init", "shuffle", "dropout", "perturbation"];
+
+/// A run in memory: model, optimizer, schedule, random streams, counters.
+///
+/// [`step`](Self::step) moves it on by one optimizer step and depends on nothing else:
+/// no clock, no environment, no global generator. [`to_record`](Self::to_record) takes
+/// the complete state between any two steps, [`resume`](Self::resume) goes on from it.
+pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
+    pub(crate) task: T,
+    pub(crate) model: T::Model,
+    pub(crate) settings: TrainerSettings,
+    pub(crate) adamw: AdamW,
+    pub(crate) optimizer: AdamWState<B::InnerBackend>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) rng: RngHub,
+    pub(crate) early_stopping: EarlyStopping,
+    pub(crate) identity: Identity,
+    pub(crate) run_id: String,
+    /// The data's; fixed while the run lives.
+    pub(crate) fingerprint: String,
+    pub(crate) lineage: Vec<LineageEvent>,
+    pub(crate) history: Vec<EpochRow>,
+    pub(crate) partial_epoch: PartialEpoch,
+    pub(crate) global_step: u64,
+    pub(crate) epoch: u64,
+    pub(crate) position: usize,
+    /// The order of the epoch in progress; follows from seed and epoch.
+    pub(crate) order: Vec<usize>,
+    pub(crate) trainable: BTreeMap<String, ParamSpec>,
+    pub(crate) trainable_paths: BTreeSet<String>,
+    pub(crate) device: B::Device,
+    /// Hash of every frozen tensor, until the first step has proved them constant.
+    pub(crate) frozen: Option<BTreeMap<String, blake3::Hash>>,
+}
+
+impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
+    /// A run before its first step.
+    ///
+    /// `identity.base_hash` is filled in here, from the frozen tensors of `model`.
+    ///
+    /// # Errors
+    /// A setting out of range, or a pattern of `trainable` or of a parameter group that
+    /// matches no parameter.
+    pub fn new(
+        task: T,
+        model: T::Model,
+        settings: TrainerSettings,
+        mut identity: Identity,
+        rng: RngHub,
+        device: B::Device,
+    ) -> Result<Self, TrainerError> {
+        let train_len = task.train_len();
+        settings.validate(train_len)?;
+
+        let trainable = trainable(&task, &model, &settings.trainable)?;
+        let trainable_paths: BTreeSet<String> = trainable.keys().cloned().collect();
+        let model =
+            module_state::set_trainable(model, &trainable_paths, &|path| task.is_buffer(path));
+
+        let frozen = frozen_hashes(&task, &model, &trainable_paths);
+        identity.base_hash = hash_all(&frozen);
+
+        let adamw = AdamW::new(settings.optimizer.clone())?;
+        let optimizer = adamw.init(&trainable, &device)?;
+        let fingerprint = task.fingerprint();
+        let parent = serde_key(&settings.parent);
+        let run_id = short_hash(&[
+            &identity.config_hash,
+            &identity.base_hash,
+            &fingerprint,
+            &rng.seed().to_string(),
+            &parent,
+        ]);
+        let mut trainer = Self {
+            scheduler: Scheduler::new(settings.schedule)?,
+            early_stopping: EarlyStopping::new(settings.early_stopping.clone()),
+            task,
+            model,
+            settings,
+            adamw,
+            optimizer,
+            rng,
+            identity,
+            run_id,
+            fingerprint,
+            lineage: Vec::new(),
+            history: Vec::new(),
+            partial_epoch: PartialEpoch::default(),
+            global_step: 0,
+            epoch: 0,
+            position: 0,
+            order: Vec::new(),
+            trainable,
+            trainable_paths,
+            device,
+            frozen: Some(frozen),
+        };
+        trainer.order = trainer.epoch_order();
+        Ok(trainer)
+    }
+
+    /// One optimizer step, and the end of the epoch if it was the epoch's last; `None`
+    /// when the run is finished.
+    ///
+    /// # Errors
+    /// A loss, gradient or metric that is not finite; a trainable tensor without a
+    /// gradient; a frozen tensor that changed. After an error the trainer must not be
+    /// used further: its last checkpoint is the state to go on from.
+    pub fn step(&mut self) -> Result<Option<StepReport>, TrainerError> {
+        if self.is_finished() {
+            return Ok(None);
+        }
+        if self.position == 0 && self.settings.reset_optimizer == ResetOptimizer::EveryEpoch {
+            self.optimizer = self.adamw.init(&self.trainable, &self.device)?;
+        }
+
+        let step = self.global_step + 1;
+        let (loss, grads, examples) = self.gradients(step)?;
+        let lr_factor = self.scheduler.factor();
+        let params = module_state::flat(&self.model, &self.trainable_paths, None);
+        let (params, optimizer, report) =
+            self.adamw
+                .step(self.optimizer.clone(), params, grads, lr_factor)?;
+        self.model = module_state::set_flat(self.model.clone(), params);
+        self.optimizer = optimizer;
+        if self.settings.schedule_unit == ScheduleUnit::Step {
+            self.scheduler.tick();
+        }
+
+        self.global_step = step;
+        self.position += examples;
+        self.partial_epoch.loss_sum += loss * examples as f64;
+        self.partial_epoch.examples += examples as u64;
+        self.check_frozen()?;
+
+        let (epoch, position) = (self.epoch + 1, self.position);
+        let epoch_end = match position == self.examples_per_epoch() {
+            true => Some(self.end_epoch(lr_factor)?),
+            false => None,
+        };
+        Ok(Some(StepReport {
+            step,
+            epoch,
+            position,
+            loss,
+            grad_norm: report.grad_norm,
+            lr_factor,
+            epoch_end,
+        }))
+    }
+
+    /// Whether all epochs are done or early stopping has ended the run.
+    pub fn is_finished(&self) -> bool {
+        self.epoch >= self.settings.epochs || self.early_stopping.triggered
+    }
+
+    /// The complete state.
+    ///
+    /// # Errors
+    /// A backend that cannot hand out the moments.
+    pub fn to_record(&self, info: Info) -> Result<TrainerRecord, TrainerError> {
+        // `valid` brings running statistics up to date.
+        let module = self.model.valid();
+        Ok(TrainerRecord {
+            adapters: module_state::tensors(&module, |path| self.trainable_paths.contains(path)),
+            buffers: module_state::tensors(&module, |path| self.task.is_buffer(path)),
+            optimizer: self.optimizer.to_record(&self.adamw)?,
+            scheduler: self.scheduler.to_record(),
+            rng: self.rng.to_record(),
+            data: DataRecord {
+                fingerprint: self.fingerprint.clone(),
+                len: self.task.train_len() as u64,
+                epoch: self.epoch,
+                position: self.position as u64,
+                permutation_key: order_key(&self.order),
+            },
+            early_stopping: self.early_stopping.clone(),
+            run: RunRecord {
+                run_id: self.run_id.clone(),
+                training_run: self.settings.training_run,
+                global_step: self.global_step,
+                epochs: self.settings.epochs,
+                reset_optimizer: self.settings.reset_optimizer,
+                parent: self.settings.parent.clone(),
+                perturbation: None,
+                lineage: self.lineage.clone(),
+                partial_epoch: self.partial_epoch,
+                history: self.history.clone(),
+                config: self.settings.config.clone(),
+            },
+            identity: self.identity.clone(),
+            info,
+        })
+    }
+
+    /// The name of this state's checkpoint. It depends on the state alone.
+    pub fn checkpoint_name(&self) -> String {
+        match self.at_epoch_end() {
+            true => epoch_checkpoint(self.epoch, self.global_step),
+            false => format!("step-{:08}", self.global_step),
+        }
+    }
+
+    /// Whether the last step ended an epoch.
+    pub fn at_epoch_end(&self) -> bool {
+        self.position == 0 && self.epoch > 0
+    }
+
+    /// The model as it stands.
+    pub fn model(&self) -> &T::Model {
+        &self.model
+    }
+
+    /// The task.
+    pub fn task(&self) -> &T {
+        &self.task
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &TrainerSettings {
+        &self.settings
+    }
+
+    /// One row for every completed epoch.
+    pub fn history(&self) -> &[EpochRow] {
+        &self.history
+    }
+
+    /// The early-stopping counters.
+    pub fn early_stopping(&self) -> &EarlyStopping {
+        &self.early_stopping
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Optimizer steps done.
+    pub fn global_step(&self) -> u64 {
+        self.global_step
+    }
+
+    /// Epochs completed.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The trainable tensors by path.
+    pub fn trainable(&self) -> &BTreeMap<String, ParamSpec> {
+        &self.trainable
+    }
+
+    /// Training examples that an epoch visits.
+    pub fn examples_per_epoch(&self) -> usize {
+        self.settings.examples_per_epoch(self.task.train_len())
+    }
+
+    /// Loss and gradients of the next step's examples, averaged over them.
+    fn gradients(&mut self, step: u64) -> Result<(f64, FlatTensors<B>, usize), TrainerError> {
+        let end = self.examples_per_epoch();
+        let wanted = self.settings.batch_size * self.settings.accumulation;
+        let examples = &self.order[self.position..end.min(self.position + wanted)];
+        let total = examples.len();
+        let mut loss_sum = 0.0;
+        let mut sum = BTreeMap::new();
+        for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
+            let mut context = StepContext {
+                dropout: DropoutKey::new(self.rng.seed(), "dropout", step, index as u32),
+                rng: &mut self.rng,
+            };
+            let mut loss = self
+                .task
+                .loss(&self.model, batch, &mut context)
+                .map_err(|source| TrainerError::Task { step, source })?;
+            let value = scalar(&loss);
+            if !value.is_finite() {
+                return Err(TrainerError::NotFinite {
+                    step,
+                    what: "train_loss".to_owned(),
+                    value,
+                });
+            }
+            loss_sum += value * batch.len() as f64;
+            if batch.len() != total {
+                loss = loss.mul_scalar(batch.len() as f64 / total as f64);
+            }
+            let grads = module_state::flat(
+                &self.model,
+                &self.trainable_paths,
+                Some(&loss.backward()),
+            );
+            for (path, grad) in grads {
+                let grad = match sum.remove(&path) {
+                    Some(sum) => grad.add(sum),
+                    None => grad,
+                };
+                sum.insert(path, grad);
+            }
+        }
+        Ok((loss_sum / total as f64, sum, total))
+    }
+
+    fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
+        let mut metrics = self.task.evaluate(&self.model.valid()).map_err(|source| {
+            TrainerError::Task {
+                step: self.global_step,
+                source,
+            }
+        })?;
+        metrics.insert(
+            "train_loss".to_owned(),
+            self.partial_epoch.loss_sum / self.partial_epoch.examples as f64,
+        );
+        if let Some((what, value)) = metrics.iter().find(|(_, value)| !value.is_finite()) {
+            return Err(TrainerError::NotFinite {
+                step: self.global_step,
+                what: what.clone(),
+                value: *value,
+            });
+        }
+        let monitor = &self.settings.early_stopping.monitor;
+        let Some(&watched) = metrics.get(monitor) else {
+            let known: Vec<&str> = metrics.keys().map(String::as_str).collect();
+            return Err(TrainerError::setting(
+                "early_stopping.monitor",
+                monitor,
+                "must be a metric of the task",
+                format!("Choose one of {}", known.join(", ")),
+            ));
+        };
+        if self.settings.schedule_unit == ScheduleUnit::Epoch {
+            self.scheduler.tick();
+        }
+        self.epoch += 1;
+        self.position = 0;
+        self.partial_epoch = PartialEpoch::default();
+        self.order = self.epoch_order();
+        let row = EpochRow {
+            epoch: self.epoch,
+            step: self.global_step,
+            lr_factor,
+            metrics,
+        };
+        self.history.push(row.clone());
+        let name = epoch_checkpoint(self.epoch, self.global_step);
+        let improved = self.early_stopping.observe(watched, self.epoch, &name);
+        Ok(EpochReport { row, improved })
+    }
+
+    pub(crate) fn epoch_order(&self) -> Vec<usize> {
+        let len = self.task.train_len();
+        match self.settings.shuffle {
+            true => epoch_permutation(self.rng.seed(), "shuffle", self.epoch, len),
+            false => (0..len).collect(),
+        }
+    }
+
+    /// After the first step of a process: nothing but parameters and buffers may have
+    /// moved, or a checkpoint would lose it.
+    fn check_frozen(&mut self) -> Result<(), TrainerError> {
+        let Some(before) = self.frozen.take() else {
+            return Ok(());
+        };
+        let now = frozen_hashes(&self.task, &self.model, &self.trainable_paths);
+        match before.iter().find(|(path, hash)| now.get(*path) != Some(hash)) {
+            Some((path, _)) => Err(TrainerError::FrozenChanged { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn scalar<B: AutodiffBackend>(tensor: &Tensor<B, 1>) -> f64 {
+    tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
+}
+
+fn epoch_checkpoint(epoch: u64, step: u64) -> String {
+    format!("epoch-{epoch:04}-step-{step:08}")
+}
+
+/// The paths to train: every float tensor that a pattern names and that is no buffer.
+fn trainable<B: AutodiffBackend, T: Task<B>>(
+    task: &T,
+    model: &T::Model,
+    patterns: &[String],
+) -> Result<BTreeMap<String, ParamSpec>, TrainerError> {
+    let mut all = module_state::float_paths::<B, _>(model);
+    all.retain(|path, _| !task.is_buffer(path));
+    let mut chosen = BTreeMap::new();
+    for pattern in patterns {
+        let matcher = WildMatch::new(pattern);
+        let before = chosen.len();
+        let matching = all.iter().filter(|(path, _)| matcher.matches(path));
+        let mut found = false;
+        for (path, leaf) in matching {
+            found = true;
+            chosen.insert(path.clone(), leaf.clone());
+        }
+        if !found && before == chosen.len() {
+            let paths: Vec<&str> = all.keys().map(String::as_str).collect();
+            return Err(TrainerError::setting(
+                "trainable",
+                pattern,
+                "the pattern matches no parameter",
+                format!("Parameters are: {}", paths.join(", ")),
+            ));
+        }
+    }
+    if chosen.is_empty() {
+        return Err(TrainerError::setting(
+            "trainable",
+            "no pattern",
+            "at least one parameter must be trained",
+            "Name the parameters to train, for example *.adapter.*",
+        ));
+    }
+    Ok(chosen)
+}
+
+fn frozen_hashes<B: AutodiffBackend, T: Task<B>>(
+    task: &T,
+    model: &T::Model,
+    trainable: &BTreeSet<String>,
+) -> BTreeMap<String, blake3::Hash> {
+    let frozen = module_state::tensors(&model.valid(), |path| {
+        !trainable.contains(path) && !task.is_buffer(path)
+    });
+    frozen
+        .into_iter()
+        .map(|(path, data)| (path, hash_tensor(&data)))
+        .collect()
+}
+
+fn hash_tensor(data: &TensorData) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{:?}", data.dtype).as_bytes());
+    for dim in data.shape.iter() {
+        hasher.update(&(*dim as u64).to_le_bytes());
+    }
+    hasher.update(&[0xff]);
+    hasher.update(data.as_bytes());
+    hasher.finalize()
+}
+
+fn hash_all(hashes: &BTreeMap<String, blake3::Hash>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (path, hash) in hashes {
+        hasher.update(&(path.len() as u64).to_le_bytes());
+        hasher.update(path.as_bytes());
+        hasher.update(hash.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+pub(crate) fn order_key(order: &[usize]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for index in order {
+        hasher.update(&(*index as u64).to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn short_hash(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+fn serde_key(parent: &Option<crate::Parent>) -> String {
+    match parent {
+        Some(parent) => format!("{}@{}", parent.run_id, parent.step),
+        None => String::new(),
+    }
+}

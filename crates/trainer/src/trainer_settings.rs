@@ -1,0 +1,103 @@
+use dacapo_adamw::{AdamWConfig, Schedule};
+
+use crate::{EarlyStoppingConfig, Parent, ResetOptimizer, ScheduleUnit, TrainerError};
+
+/// Everything that the trainer itself is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainerSettings {
+    /// The researcher's number of the run.
+    pub training_run: u64,
+    /// Epochs to train.
+    pub epochs: u64,
+    /// Examples in a micro-batch.
+    pub batch_size: usize,
+    /// Micro-batches in an optimizer step. Their gradients are averaged by examples,
+    /// so that a step equals one of a batch that many times larger, up to rounding.
+    pub accumulation: usize,
+    /// Whether every epoch has an order of its own, from the stream `shuffle`.
+    pub shuffle: bool,
+    /// Whether an incomplete last micro-batch of an epoch is left out.
+    pub drop_last: bool,
+    /// Scenario A or B.
+    pub reset_optimizer: ResetOptimizer,
+    /// `*` patterns of the paths to train. Everything else is frozen.
+    pub trainable: Vec<String>,
+    /// The optimizer.
+    pub optimizer: AdamWConfig,
+    /// The learning-rate schedule.
+    pub schedule: Schedule,
+    /// What moves the schedule on.
+    pub schedule_unit: ScheduleUnit,
+    /// When to stop.
+    pub early_stopping: EarlyStoppingConfig,
+    /// The run and step that this one was branched off.
+    pub parent: Option<Parent>,
+    /// The resolved configuration, as JSON, stored in every record.
+    pub config: String,
+}
+
+impl TrainerSettings {
+    /// Checks the ranges, and the sizes against the number of training examples.
+    ///
+    /// # Errors
+    /// Names the key that is out of range.
+    pub fn validate(&self, train_len: usize) -> Result<(), TrainerError> {
+        if train_len == 0 {
+            return Err(TrainerError::setting(
+                "data",
+                "0 training examples",
+                "at least one is needed",
+                "Check data.classes, data.limit and the fractions of the split",
+            ));
+        }
+        if self.epochs == 0 {
+            return Err(TrainerError::setting(
+                "train.epochs",
+                0,
+                "at least 1 is needed",
+                "Give --epochs N or set train.epochs",
+            ));
+        }
+        if self.batch_size == 0 || self.batch_size > train_len {
+            return Err(TrainerError::setting(
+                "train.batch_size",
+                self.batch_size,
+                format!("must be between 1 and the {train_len} training examples"),
+                "Use a smaller batch or more data",
+            ));
+        }
+        if self.accumulation == 0 {
+            return Err(TrainerError::setting(
+                "train.accumulation",
+                0,
+                "at least 1 micro-batch is needed in a step",
+                "Use 1 for no accumulation",
+            ));
+        }
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        self.early_stopping.validate()
+    }
+
+    /// Training examples that an epoch visits.
+    pub fn examples_per_epoch(&self, train_len: usize) -> usize {
+        match self.drop_last {
+            true => train_len - train_len % self.batch_size,
+            false => train_len,
+        }
+    }
+
+    /// Optimizer steps in an epoch.
+    pub fn steps_per_epoch(&self, train_len: usize) -> u64 {
+        self.examples_per_epoch(train_len)
+            .div_ceil(self.batch_size * self.accumulation) as u64
+    }
+
+    /// Ticks of the schedule in the whole run.
+    pub fn schedule_ticks(&self, train_len: usize) -> u64 {
+        match self.schedule_unit {
+            ScheduleUnit::Step => self.epochs * self.steps_per_epoch(train_len),
+            ScheduleUnit::Epoch => self.epochs,
+        }
+    }
+}
