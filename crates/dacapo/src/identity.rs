@@ -1,9 +1,6 @@
 //! What this program, on this machine, is: everything outside the state that can change bits.
 
-use burn::tensor::{
-    Tensor, TensorData, activation,
-    backend::Backend,
-};
+use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 use dacapo_trainer::Identity;
 
 /// The version of Burn that the workspace pins.

@@ -51,8 +51,8 @@ impl EarlyStopping {
             self.epochs_without_improvement = 0;
         } else {
             self.epochs_without_improvement += 1;
-            self.triggered |= self.config.enabled
-                && self.epochs_without_improvement >= self.config.patience;
+            self.triggered |=
+                self.config.enabled && self.epochs_without_improvement >= self.config.patience;
         }
         improved
     }

@@ -68,7 +68,9 @@ pub enum TrainerError {
     #[error("rng: {0}")]
     Rng(#[from] RngError),
     /// The task could not compute a loss or its metrics.
-    #[error("step {step}: the task failed: {source}. The last checkpoint is whole; mend the cause, then resume.")]
+    #[error(
+        "step {step}: the task failed: {source}. The last checkpoint is whole; mend the cause, then resume."
+    )]
     Task {
         /// The optimizer step.
         step: u64,

@@ -19,7 +19,12 @@ pub fn history_csv(history: &[EpochRow], lr: f64) -> String {
     }
     out.push('\n');
     for row in history {
-        out.push_str(&format!("{},{},{}", row.epoch, row.step, lr * row.lr_factor));
+        out.push_str(&format!(
+            "{},{},{}",
+            row.epoch,
+            row.step,
+            lr * row.lr_factor
+        ));
         for column in &columns {
             out.push(',');
             if let Some(value) = row.metrics.get(*column) {
@@ -45,6 +50,9 @@ mod tests {
             metrics: [("train_loss".to_owned(), value)].into(),
         };
         let csv = history_csv(&[row], 1e-3);
-        assert_eq!(csv, "epoch,step,lr,train_loss\n1,7,0.0005,0.30000000000000004\n");
+        assert_eq!(
+            csv,
+            "epoch,step,lr,train_loss\n1,7,0.0005,0.30000000000000004\n"
+        );
     }
 }

@@ -103,7 +103,12 @@ pub fn load_tensors<B: Backend, M: Module<B>>(
     values: &BTreeMap<String, TensorData>,
 ) -> Result<M, TrainerError> {
     let expected = float_paths::<B, M>(&module);
-    check_tensors(source, &expected, values, "Use weights that were made for this model")?;
+    check_tensors(
+        source,
+        &expected,
+        values,
+        "Use weights that were made for this model",
+    )?;
     Ok(set_data(module, values))
 }
 
@@ -162,9 +167,7 @@ impl<B: Backend> ModuleVisitor<B> for FloatPaths {
 }
 
 /// Shape and dtype of every float tensor.
-pub(crate) fn float_paths<B: Backend, M: Module<B>>(
-    module: &M,
-) -> BTreeMap<String, ParamSpec> {
+pub(crate) fn float_paths<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, ParamSpec> {
     let mut paths = FloatPaths {
         path: Path::default(),
         out: BTreeMap::new(),
@@ -237,9 +240,8 @@ impl<B: AutodiffBackend> ModuleMapper<B> for SetFlat<B> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         match self.values.remove(&self.path.joined()) {
-            Some(value) => param.map(|old| {
-                Tensor::from_inner(value.reshape::<D, _>(old.shape())).require_grad()
-            }),
+            Some(value) => param
+                .map(|old| Tensor::from_inner(value.reshape::<D, _>(old.shape())).require_grad()),
             None => param,
         }
     }

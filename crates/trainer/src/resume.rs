@@ -116,11 +116,18 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         same("data.len", &(self.task.train_len() as u64), &data.len)?;
         self.epoch = data.epoch;
         self.order = self.epoch_order();
-        same("data.permutation_key", &order_key(&self.order), &data.permutation_key)?;
+        same(
+            "data.permutation_key",
+            &order_key(&self.order),
+            &data.permutation_key,
+        )?;
         if data.position >= self.examples_per_epoch() as u64 {
             return Err(TrainerError::state(
                 "data.position",
-                format!("less than the epoch's {} examples", self.examples_per_epoch()),
+                format!(
+                    "less than the epoch's {} examples",
+                    self.examples_per_epoch()
+                ),
                 data.position,
                 OTHER_RUN,
             ));
@@ -131,14 +138,26 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
     fn check_run(&self, record: &TrainerRecord) -> Result<(), TrainerError> {
         let (run, stopping) = (&record.run, &record.early_stopping);
-        same("run.training_run", &self.settings.training_run, &run.training_run)?;
+        same(
+            "run.training_run",
+            &self.settings.training_run,
+            &run.training_run,
+        )?;
         same(
             "run.reset_optimizer",
             &self.settings.reset_optimizer.scenario(),
             &run.reset_optimizer.scenario(),
         )?;
-        same("run.history (rows)", &record.data.epoch, &(run.history.len() as u64))?;
-        same("run.partial_epoch.examples", &record.data.position, &run.partial_epoch.examples)?;
+        same(
+            "run.history (rows)",
+            &record.data.epoch,
+            &(run.history.len() as u64),
+        )?;
+        same(
+            "run.partial_epoch.examples",
+            &record.data.position,
+            &run.partial_epoch.examples,
+        )?;
         if stopping.config != self.settings.early_stopping {
             return Err(TrainerError::state(
                 "early_stopping.config",

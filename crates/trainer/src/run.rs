@@ -1,8 +1,7 @@
 use burn::tensor::backend::AutodiffBackend;
 
 use crate::{
-    CheckpointPolicy, Event, Observer, Outcome, RunFolder, StopReason, Task, Trainer,
-    TrainerError,
+    CheckpointPolicy, Event, Observer, Outcome, RunFolder, StopReason, Task, Trainer, TrainerError,
 };
 
 /// Trains until the end, `stop_after` optimizer steps or the observer's wish, committing

@@ -81,7 +81,11 @@ impl RunFolder {
         if best {
             self.store.set_pointer(Self::BEST, name)?;
         }
-        commit(&FsStorage, &self.root.join("history.csv"), history.as_bytes())?;
+        commit(
+            &FsStorage,
+            &self.root.join("history.csv"),
+            history.as_bytes(),
+        )?;
         self.store.set_pointer(Self::LATEST, name)?;
         Ok(())
     }
@@ -122,7 +126,9 @@ fn epoch_and_step(name: &str) -> (Option<u64>, Option<u64>) {
         },
         None => (None, name),
     };
-    let step = rest.strip_prefix("step-").and_then(|step| step.parse().ok());
+    let step = rest
+        .strip_prefix("step-")
+        .and_then(|step| step.parse().ok());
     (epoch, step)
 }
 

@@ -14,8 +14,7 @@ use crate::{
     TrainerRecord, TrainerSettings, module_state,
 };
 
-type FlatTensors<B> =
-    BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
+type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
 
 /// The streams that a run's [`RngHub`] must declare; a task may add its own.
 pub const STREAMS: &[&str] = &["init", "shuffle", "dropout", "perturbation"];
@@ -305,11 +304,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             if batch.len() != total {
                 loss = loss.mul_scalar(batch.len() as f64 / total as f64);
             }
-            let grads = module_state::flat(
-                &self.model,
-                &self.trainable_paths,
-                Some(&loss.backward()),
-            );
+            let grads =
+                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
             for (path, grad) in grads {
                 let grad = match sum.remove(&path) {
                     Some(sum) => grad.add(sum),
@@ -322,12 +318,13 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     }
 
     fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
-        let mut metrics = self.task.evaluate(&self.model.valid()).map_err(|source| {
-            TrainerError::Task {
-                step: self.global_step,
-                source,
-            }
-        })?;
+        let mut metrics =
+            self.task
+                .evaluate(&self.model.valid())
+                .map_err(|source| TrainerError::Task {
+                    step: self.global_step,
+                    source,
+                })?;
         metrics.insert(
             "train_loss".to_owned(),
             self.partial_epoch.loss_sum / self.partial_epoch.examples as f64,
@@ -383,7 +380,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             return Ok(());
         };
         let now = frozen_hashes(&self.task, &self.model, &self.trainable_paths);
-        match before.iter().find(|(path, hash)| now.get(*path) != Some(hash)) {
+        match before
+            .iter()
+            .find(|(path, hash)| now.get(*path) != Some(hash))
+        {
             Some((path, _)) => Err(TrainerError::FrozenChanged { path: path.clone() }),
             None => Ok(()),
         }

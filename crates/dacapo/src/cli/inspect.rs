@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     args::InspectArgs,
     checkpoint_file::{read_payload, resolve},
+    output::{print, print_json},
 };
 use crate::CliError;
 
@@ -14,11 +15,17 @@ use crate::CliError;
 const PARTS: &[(&str, &str)] = &[
     ("adapters", "every trainable tensor"),
     ("buffers", "running statistics and other non-trained state"),
-    ("optimizer", "AdamW moments, step counters, hyper-parameters"),
+    (
+        "optimizer",
+        "AdamW moments, step counters, hyper-parameters",
+    ),
     ("scheduler", "position and settings of the schedule"),
     ("rng", "every named stream: key, position"),
     ("data", "fingerprint, epoch, position, permutation key"),
-    ("early_stopping", "best value, counter, patience, best checkpoint"),
+    (
+        "early_stopping",
+        "best value, counter, patience, best checkpoint",
+    ),
     ("run", "epoch sums, step, lineage, history, configuration"),
     ("identity", "base hash, settings, versions, processor"),
     ("info", "times and places; never compared"),
@@ -37,10 +44,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<i32, CliError> {
     let record = TrainerRecord::from_payload(&path, &payload)?;
     let parts = parts(&tree);
     let hash = tree.state_hash(TrainerRecord::INFORMATIONAL);
-    if args.json {
-        println!("{:#}", to_json(&path, &record, &parts, &hash));
-    } else {
-        print!("{}", to_text(&path, &record, &parts, &hash));
+    match args.json {
+        true => print_json(&to_json(&path, &record, &parts, &hash))?,
+        false => print(&to_text(&path, &record, &parts, &hash))?,
     }
     Ok(0)
 }
@@ -132,7 +138,11 @@ fn write_text(
     let run = &record.run;
     writeln!(out, "{}", path.display())?;
     writeln!(out, "  state hash  {hash}")?;
-    writeln!(out, "  run         {} (training run {})", run.run_id, run.training_run)?;
+    writeln!(
+        out,
+        "  run         {} (training run {})",
+        run.run_id, run.training_run
+    )?;
     let next = match record.early_stopping.triggered {
         true => "ended by early stopping".to_owned(),
         false if record.data.epoch >= run.epochs => "all epochs done".to_owned(),
@@ -177,7 +187,10 @@ fn write_text(
         let part = &parts[name];
         let size = match part.tensors {
             0 => format!("{} leaves", part.leaves),
-            tensors => format!("{} leaves, {tensors} tensors, {} bytes", part.leaves, part.bytes),
+            tensors => format!(
+                "{} leaves, {tensors} tensors, {} bytes",
+                part.leaves, part.bytes
+            ),
         };
         writeln!(out, "    [x] {name:<15} {size:<40} {what}")?;
     }

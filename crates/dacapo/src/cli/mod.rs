@@ -6,6 +6,7 @@ mod clock;
 mod event_log;
 mod inspect;
 mod observer;
+mod output;
 mod run_dir;
 mod signals;
 mod summary;

@@ -38,7 +38,9 @@ impl RunObserver {
             "{bar:30} {pos}/{len} steps  {elapsed} (left {eta})  {msg}",
         )
         .expect("the template is well formed");
-        self.bar = ProgressBar::new(steps).with_style(style).with_position(done);
+        self.bar = ProgressBar::new(steps)
+            .with_style(style)
+            .with_position(done);
         self.bar.reset_eta();
     }
 
@@ -81,8 +83,14 @@ impl Observer for RunObserver {
                     .map(|(name, value)| format!("{name} {value:.4}"))
                     .collect();
                 let metrics = metrics.join(", ");
-                tracing::info!(epoch = row.epoch, step = row.step, best = end.improved, "{metrics}");
-                self.bar.set_message(format!("epoch {}: {metrics}", row.epoch));
+                tracing::info!(
+                    epoch = row.epoch,
+                    step = row.step,
+                    best = end.improved,
+                    "{metrics}"
+                );
+                self.bar
+                    .set_message(format!("epoch {}: {metrics}", row.epoch));
                 self.log.append(&json!({
                     "event": "epoch",
                     "epoch": row.epoch,

@@ -60,8 +60,9 @@ pub(crate) fn write_config(root: &Path, config: &RunConfig) -> Result<(), CliErr
         )
     })?;
     let text = format!(
-        "# Every setting of this run. train.epochs and [checkpoint] may be changed before\n\
-         # `dacapo resume`; anything else is another run and is refused.\n\n{text}"
+        "# Every setting of this run. train.epochs, [checkpoint] and the path of a moved\n\
+         # model.base may be changed before `dacapo resume`; anything else is another run\n\
+         # and is refused.\n\n{text}"
     );
     Ok(commit(&FsStorage, &root.join(CONFIG), text.as_bytes())?)
 }
@@ -94,7 +95,10 @@ pub(crate) fn check_unchanged(config: &RunConfig, recorded: &str) -> Result<(), 
         return Ok(());
     }
     Err(CliError::input(
-        format!("{CONFIG} was changed since the run started: {}", changed.join("; ")),
+        format!(
+            "{CONFIG} was changed since the run started: {}",
+            changed.join("; ")
+        ),
         "Put the old values back to go on, or start another run with `dacapo train`",
     ))
 }
@@ -116,7 +120,12 @@ fn differences(
                     "" => key.clone(),
                     path => format!("{path}.{key}"),
                 };
-                differences(&at, a.get(key).unwrap_or(&Null), b.get(key).unwrap_or(&Null), out);
+                differences(
+                    &at,
+                    a.get(key).unwrap_or(&Null),
+                    b.get(key).unwrap_or(&Null),
+                    out,
+                );
             }
         }
         (a, b) if a == b => {}

@@ -9,18 +9,14 @@ use crate::{
     digits::{Accuracy, Cpu, DigitsModel, DigitsTask, Session},
 };
 
-/// Tells what is about to run.
-pub(crate) fn announce<M: DigitsModel<Cpu>>(
+/// What is about to run.
+pub(crate) fn announcement<M: DigitsModel<Cpu>>(
     root: &Path,
     session: &Session<Cpu, M>,
     config: &RunConfig,
-) {
+) -> String {
     let trainer = &session.trainer;
-    let trained: usize = trainer
-        .trainable()
-        .values()
-        .map(ParamSpec::len)
-        .sum();
+    let trained: usize = trainer.trainable().values().map(ParamSpec::len).sum();
     let what = match config.adapt.mode {
         AdaptMode::Full => "every parameter".to_owned(),
         AdaptMode::Dora => {
@@ -29,26 +25,26 @@ pub(crate) fn announce<M: DigitsModel<Cpu>>(
                 .keys()
                 .filter(|path| path.ends_with(".magnitude"))
                 .count();
-            format!("DoRA of rank {} on {layers} linear layers", config.adapt.rank)
+            format!(
+                "DoRA of rank {} on {layers} linear layers",
+                config.adapt.rank
+            )
         }
     };
     let split = trainer.task().split();
-    println!("run {} in {}", trainer.run_id(), root.display());
-    println!("  trains   {what}: {trained} numbers");
-    println!(
-        "  data     {} training, {} validation, {} test images; the base has seen {}",
-        split.train.len(),
-        split.valid.len(),
-        split.test.len(),
+    let (train, valid, test) = (split.train.len(), split.valid.len(), split.test.len());
+    let mut out = format!(
+        "run {} in {}\n  trains   {what}: {trained} numbers\n  data     {train} training, \
+         {valid} validation, {test} test images; the base has seen {}\n",
+        trainer.run_id(),
+        root.display(),
         classes(&session.seen)
     );
     if trainer.global_step() > 0 {
-        println!(
-            "  goes on  after step {} (epoch {})",
-            trainer.global_step(),
-            trainer.epoch() + 1
-        );
+        let (step, epoch) = (trainer.global_step(), trainer.epoch() + 1);
+        out.push_str(&format!("  goes on  after step {step} (epoch {epoch})\n"));
     }
+    out
 }
 
 fn classes(seen: &[u8]) -> String {
@@ -162,11 +158,17 @@ impl<M: DigitsModel<Cpu>> Summary<'_, M> {
         writeln!(out, "next:")?;
         match self.outcome {
             Outcome::Stopped(_) => {
-                writeln!(out, "  {program} resume {root}     goes on to the same bits")?;
+                writeln!(
+                    out,
+                    "  {program} resume {root}     goes on to the same bits"
+                )?;
             }
             _ => {
                 let half = (step / 2).max(1);
-                writeln!(out, "  {program} inspect {root}    what the checkpoint holds")?;
+                writeln!(
+                    out,
+                    "  {program} inspect {root}    what the checkpoint holds"
+                )?;
                 if self.saved.is_none() {
                     writeln!(
                         out,

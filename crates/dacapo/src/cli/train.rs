@@ -9,9 +9,10 @@ use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
     event_log::EventLog,
     observer::RunObserver,
+    output::{print, print_json},
     run_dir,
     signals::Signals,
-    summary::Summary,
+    summary::{Summary, announcement},
 };
 use crate::{
     CliError,
@@ -40,7 +41,12 @@ pub(crate) fn train(args: &TrainArgs) -> Result<i32, CliError> {
 }
 
 pub(crate) fn pretrain(args: &PretrainArgs) -> Result<i32, CliError> {
-    new_run(&args.train, RunConfig::pretrain(), "pretrain", Some(args.save.clone()))
+    new_run(
+        &args.train,
+        RunConfig::pretrain(),
+        "pretrain",
+        Some(args.save.clone()),
+    )
 }
 
 fn new_run(
@@ -104,8 +110,7 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
             let record = folder.load(&name)?;
             run_dir::check_unchanged(&plan.config, &record.run.config)?;
             let earlier = record.info.clone();
-            let session =
-                Session::<Cpu, M>::resume(&plan.config, record, allow_identity_change)?;
+            let session = Session::<Cpu, M>::resume(&plan.config, record, allow_identity_change)?;
             run_dir::write_config(&plan.root, &plan.config)?;
             (session, earlier)
         }
@@ -113,7 +118,9 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
     let log = EventLog::open(&plan.root).map_err(|error| log_error(&plan.root, &error))?;
     let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
     let trainer = &mut session.trainer;
-    let per_epoch = trainer.settings().steps_per_epoch(trainer.task().split().train.len());
+    let per_epoch = trainer
+        .settings()
+        .steps_per_epoch(trainer.task().split().train.len());
     let first_step = trainer.global_step();
     let already_finished = trainer.is_finished();
     let started = json!({
@@ -122,9 +129,11 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         "step": first_step,
         "dacapo": env!("CARGO_PKG_VERSION"),
     });
-    observer.note(&started).map_err(|error| log_error(&plan.root, &error))?;
+    observer
+        .note(&started)
+        .map_err(|error| log_error(&plan.root, &error))?;
     if !plan.json {
-        super::summary::announce(&plan.root, &session, &plan.config);
+        print(&announcement(&plan.root, &session, &plan.config))?;
     }
     let trainer = &mut session.trainer;
     observer.show_bar(first_step, plan.config.train.epochs * per_epoch);
@@ -137,8 +146,11 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
     );
     observer.finish();
     let outcome = outcome?;
-    let ended = json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
-    observer.note(&ended).map_err(|error| log_error(&plan.root, &error))?;
+    let ended =
+        json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
+    observer
+        .note(&ended)
+        .map_err(|error| log_error(&plan.root, &error))?;
 
     let best = match (outcome, folder.best()?) {
         (Outcome::Completed | Outcome::StoppedEarly, Some(name)) => Some(folder.load(&name)?),
@@ -159,14 +171,17 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         steps_here: session.trainer.global_step() - first_step,
         seconds: observer.seconds(),
         accuracy,
-        state_hash: session.trainer.to_record(observer.info())?.state_hash::<Flex>()?,
+        state_hash: session
+            .trainer
+            .to_record(observer.info())?
+            .state_hash::<Flex>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
         trainer: &session.trainer,
         seen: &session.seen,
     };
     match plan.json {
-        true => println!("{:#}", summary.json()),
-        false => print!("{}", summary.text()),
+        true => print_json(&summary.json())?,
+        false => print(&summary.text())?,
     }
     Ok(match outcome {
         Outcome::Stopped(StopReason::Interrupt) => 130,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     args::VerifyArgs,
     checkpoint_file::{read_tree, resolve},
+    output::{print, print_json},
 };
 use crate::CliError;
 
@@ -20,7 +21,12 @@ struct Pair {
 }
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
-    let mut pairs = vec![states("state", &resolve(&args.a)?, &resolve(&args.b)?, args.max)?];
+    let mut pairs = vec![states(
+        "state",
+        &resolve(&args.a)?,
+        &resolve(&args.b)?,
+        args.max,
+    )?];
     if args.a.is_dir() && args.b.is_dir() {
         let (a, b) = (RunFolder::new(&args.a), RunFolder::new(&args.b));
         match (a.best()?, b.best()?) {
@@ -40,18 +46,28 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
             .into_iter()
             .map(|pair| (pair.what.to_owned(), pair.json))
             .collect();
-        println!("{:#}", json!({ "equal": equal, "compared": pairs }));
+        print_json(&json!({ "equal": equal, "compared": pairs }))?;
     } else {
-        for pair in &pairs {
-            match (pair.equal, &pair.hash) {
-                (true, Some(hash)) => println!("{}: equal in every bit, {hash}", pair.what),
-                (true, None) => println!("{}: equal in every bit", pair.what),
-                (false, _) => println!("{}: DIFFERENT\n{}", pair.what, pair.text.trim_end()),
-            }
+        let mut out = String::new();
+        for Pair {
+            what,
+            equal,
+            hash,
+            text,
+            ..
+        } in &pairs
+        {
+            let verdict = match (equal, hash) {
+                (true, Some(hash)) => format!("equal in every bit, {hash}"),
+                (true, None) => "equal in every bit".to_owned(),
+                (false, _) => format!("DIFFERENT\n{}", text.trim_end()),
+            };
+            out.push_str(&format!("{what}: {verdict}\n"));
         }
         if let (Some(note), true) = (informational(args)?, equal) {
-            println!("not compared: {note}");
+            out.push_str(&format!("not compared: {note}\n"));
         }
+        print(&out)?;
     }
     Ok(i32::from(!equal))
 }

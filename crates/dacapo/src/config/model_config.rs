@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use dacapo_models::{ConvNetConfig, VitConfig};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,16 @@ impl Default for ModelConfig {
             base: "embedded".to_owned(),
             vit: VitConfig::default(),
             conv_net: ConvNetConfig::default(),
+        }
+    }
+}
+
+impl ModelConfig {
+    /// The base's file, if it comes from one.
+    pub fn base_file(&self) -> Option<&Path> {
+        match self.base.as_str() {
+            "embedded" | "random" => None,
+            path => Some(Path::new(path)),
         }
     }
 }

@@ -88,8 +88,8 @@ impl RunConfig {
         }
     }
 
-    /// What a resumed run must share, as JSON: everything but how long to train and when
-    /// to write checkpoints.
+    /// What a resumed run must share, as JSON: everything but how long to train, when to
+    /// write checkpoints, and where a base file lies (its content is part of the identity).
     pub fn shared_json(&self) -> serde_json::Value {
         let mut value = serde_json::to_value(self).expect("a configuration is plain data");
         value["train"]
@@ -100,6 +100,9 @@ impl RunConfig {
             .as_object_mut()
             .expect("a configuration is a table")
             .remove("checkpoint");
+        if self.model.base_file().is_some() {
+            value["model"]["base"] = "(a file)".into();
+        }
         value
     }
 }

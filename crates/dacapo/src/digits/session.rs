@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use burn::{backend::Autodiff, module::AutodiffModule, tensor::backend::AutodiffBackend};
+use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
 use burn_flex::Flex;
 use dacapo_adamw::Schedule;
 use dacapo_dora::{DoraConfig, attach_matching};
@@ -183,6 +183,16 @@ fn resolve<M: DigitsModel<Cpu>>(config: &mut RunConfig) -> Result<(), CliError> 
     settings.validate(len)?;
     let schedule = config.scheduler.resolved(settings.schedule_ticks(len))?;
     config.scheduler = schedule.into();
+    if let Some(file) = config.model.base_file() {
+        // So that the run can be resumed from another folder.
+        let absolute = file.canonicalize().map_err(|error| {
+            CliError::input(
+                format!("model.base: cannot find {}: {error}", file.display()),
+                "Give \"embedded\", \"random\", or a file that `dacapo pretrain --save FILE` wrote",
+            )
+        })?;
+        config.model.base = absolute.to_string_lossy().into_owned();
+    }
     Ok(())
 }
 
@@ -215,7 +225,7 @@ fn read_base(config: &RunConfig) -> Result<Option<BaseRecord>, CliError> {
     let base = match config.model.base.as_str() {
         "random" => return Ok(None),
         "embedded" => BaseRecord::embedded()?,
-        path => BaseRecord::read(Path::new(path))?,
+        file => BaseRecord::read(Path::new(file))?,
     };
     let wanted = architecture(&config.model).to_string();
     if base.architecture != wanted {

@@ -104,13 +104,13 @@ impl<B: AutodiffBackend, M> DigitsTask<B, M> {
             let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
             for (row, index) in logits.chunks(classes).zip(batch) {
                 let label = self.digits.labels()[*index];
-                let (best, top) = row
-                    .iter()
-                    .copied()
-                    .enumerate()
-                    .fold((0, f64::NEG_INFINITY), |best, now| {
-                        if now.1 > best.1 { now } else { best }
-                    });
+                let (best, top) =
+                    row.iter()
+                        .copied()
+                        .enumerate()
+                        .fold((0, f64::NEG_INFINITY), |best, now| {
+                            if now.1 > best.1 { now } else { best }
+                        });
                 let sum: f64 = row.iter().map(|logit| libm::exp(logit - top)).sum();
                 let loss = libm::log(sum) + top - row[usize::from(label)];
                 each(label, best == usize::from(label), loss);
@@ -121,7 +121,10 @@ impl<B: AutodiffBackend, M> DigitsTask<B, M> {
     fn images<C: Backend<Device = B::Device>>(&self, images: Vec<Vec<f32>>) -> Tensor<C, 3> {
         let n = images.len();
         let side = Digits::SIDE;
-        Tensor::from_data(TensorData::new(images.concat(), [n, side, side]), &self.device)
+        Tensor::from_data(
+            TensorData::new(images.concat(), [n, side, side]),
+            &self.device,
+        )
     }
 
     /// An image in [0, 1], moved by (`down`, `right`) pixels; what comes in is black.
