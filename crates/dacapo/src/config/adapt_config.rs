@@ -26,8 +26,8 @@ impl Default for AdaptConfig {
         Self {
             mode: AdaptMode::Dora,
             flavour: Flavour::Peft,
-            rank: 4,
-            alpha: 8.0,
+            rank: 8,
+            alpha: 16.0,
             dropout: 0.0,
             targets: ["*.attn.*", "*.mlp.*", "head"].map(str::to_owned).into(),
         }

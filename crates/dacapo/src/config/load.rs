@@ -33,7 +33,12 @@ pub fn load_config(
                     "Correct the file; docs/config.md lists every key",
                 )
             })?;
-            overlay(&mut table, given);
+            overlay(&mut table, given).map_err(|section| {
+                CliError::input(
+                    format!("{}: `{section}` is a section, not a value", path.display()),
+                    "Set its keys; docs/config.md lists every key",
+                )
+            })?;
             path.display().to_string()
         }
         None => "the configuration".to_owned(),
@@ -52,21 +57,26 @@ pub fn load_config(
 
 /// Lays `given` over `table`. A table that names another variant of an enum (`kind`)
 /// replaces the old one: the keys of two variants do not mix.
-fn overlay(table: &mut Table, given: Table) {
+///
+/// A value where a table is is refused, with its key: a later key of that table would
+/// bring the table back, without the values it had.
+fn overlay(table: &mut Table, given: Table) -> Result<(), String> {
     for (key, value) in given {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(old)), Value::Table(new)) => {
                 if key == "scheduler" && new.contains_key("kind") {
                     *old = new;
                 } else {
-                    overlay(old, new);
+                    overlay(old, new).map_err(|below| format!("{key}.{below}"))?;
                 }
             }
+            (Some(Value::Table(_)), _) => return Err(key),
             (_, value) => {
                 table.insert(key, value);
             }
         }
     }
+    Ok(())
 }
 
 fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
@@ -96,8 +106,8 @@ fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
     match given {
         Value::Table(given) => {
             // `scheduler.kind` starts that table afresh; its other keys follow.
-            overlay(table, given);
-            Ok(())
+            overlay(table, given)
+                .map_err(|section| refuse(&format!("`{section}` is a section, not a value")))
         }
         _ => Err(refuse("the key is empty")),
     }

@@ -37,7 +37,7 @@ impl Default for RunConfig {
             model: ModelConfig::default(),
             adapt: AdaptConfig::default(),
             optimizer: AdamWConfig {
-                lr: 3e-3,
+                lr: 6e-3,
                 ..AdamWConfig::default()
             },
             scheduler: ScheduleConfig::WarmupCosine {
