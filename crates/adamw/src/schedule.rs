@@ -73,29 +73,29 @@ impl Schedule {
         match *self {
             Self::Constant {} | Self::LinearWarmup { .. } => Ok(()),
             Self::Cosine { total, min_factor } => {
-                at_least_one("schedule.total", total)?;
-                fraction("schedule.min_factor", min_factor)
+                at_least_one("scheduler.total", total)?;
+                fraction("scheduler.min_factor", min_factor)
             }
             Self::WarmupCosine {
                 warmup,
                 total,
                 min_factor,
             } => {
-                at_least_one("schedule.total", total)?;
+                at_least_one("scheduler.total", total)?;
                 if warmup >= total {
                     return Err(invalid(
-                        "schedule.warmup",
+                        "scheduler.warmup",
                         &format!("fewer ticks than the schedule's total of {total}"),
                         warmup,
                     ));
                 }
-                fraction("schedule.min_factor", min_factor)
+                fraction("scheduler.min_factor", min_factor)
             }
             Self::Step { every, gamma } => {
-                at_least_one("schedule.every", every)?;
-                positive("schedule.gamma", gamma)
+                at_least_one("scheduler.every", every)?;
+                positive("scheduler.gamma", gamma)
             }
-            Self::Exponential { gamma } => positive("schedule.gamma", gamma),
+            Self::Exponential { gamma } => positive("scheduler.gamma", gamma),
         }
     }
 
@@ -124,7 +124,7 @@ impl Schedule {
         match was.iter().zip(&now).find(|(was, now)| was != now) {
             None => Ok(()),
             Some(((key, expected), (_, found))) => Err(AdamWError::ConfigMismatch {
-                key: format!("schedule.{key}"),
+                key: format!("scheduler.{key}"),
                 expected: expected.clone(),
                 found: found.clone(),
             }),

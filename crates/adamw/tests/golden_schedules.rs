@@ -71,7 +71,7 @@ fn absent_total_is_not_the_runs_length() {
     );
     let error = config.resolved(3).unwrap_err().to_string();
     assert!(
-        error.contains("schedule.warmup") && error.contains("total of 3"),
+        error.contains("scheduler.warmup") && error.contains("total of 3"),
         "{error}"
     );
 }
@@ -79,22 +79,28 @@ fn absent_total_is_not_the_runs_length() {
 #[test]
 fn schedule_out_of_range_is_accepted() {
     for (json, key) in [
-        (r#"{"kind":"cosine","total":0}"#, "schedule.total"),
+        (r#"{"kind":"cosine","total":0}"#, "scheduler.total"),
         (
             r#"{"kind":"cosine","min_factor":1.5}"#,
-            "schedule.min_factor",
+            "scheduler.min_factor",
         ),
         (
             r#"{"kind":"cosine","min_factor":-0.1}"#,
-            "schedule.min_factor",
+            "scheduler.min_factor",
         ),
         (
             r#"{"kind":"warmup_cosine","warmup":5,"total":5}"#,
-            "schedule.warmup",
+            "scheduler.warmup",
         ),
-        (r#"{"kind":"step","every":0,"gamma":0.5}"#, "schedule.every"),
-        (r#"{"kind":"step","every":1,"gamma":0.0}"#, "schedule.gamma"),
-        (r#"{"kind":"exponential","gamma":-1.0}"#, "schedule.gamma"),
+        (
+            r#"{"kind":"step","every":0,"gamma":0.5}"#,
+            "scheduler.every",
+        ),
+        (
+            r#"{"kind":"step","every":1,"gamma":0.0}"#,
+            "scheduler.gamma",
+        ),
+        (r#"{"kind":"exponential","gamma":-1.0}"#, "scheduler.gamma"),
     ] {
         let config: ScheduleConfig = serde_json::from_str(json).unwrap();
         match config.validate().unwrap_err() {
@@ -153,13 +159,13 @@ fn resume_takes_another_schedule() {
         } => {
             assert_eq!(
                 (key.as_str(), expected.as_str(), found.as_str()),
-                ("schedule.gamma", "0.5", "0.25")
+                ("scheduler.gamma", "0.5", "0.25")
             );
         }
         error => panic!("{error}"),
     }
     let error = Scheduler::from_record(&record, &Schedule::Constant {}).unwrap_err();
-    assert!(error.to_string().contains("schedule.kind"), "{error}");
+    assert!(error.to_string().contains("scheduler.kind"), "{error}");
 }
 
 fn any_schedule() -> impl Strategy<Value = Schedule> {

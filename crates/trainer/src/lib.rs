@@ -27,6 +27,7 @@ mod history;
 mod identity;
 mod info;
 mod lineage_event;
+mod metrics;
 mod module_state;
 mod observer;
 mod outcome;

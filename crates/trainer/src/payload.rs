@@ -5,9 +5,12 @@ use burn::{
     tensor::backend::Backend,
 };
 use dacapo_record::Tree;
-use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 
 use crate::TrainerError;
+
+const INCOMPLETE: &str = "Use another checkpoint of this run: this one is not complete, or \
+    another version of dacapo made it";
 
 /// Burn's wrapping of a record.
 #[derive(Deserialize)]
@@ -40,18 +43,25 @@ pub fn to_payload<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>, Traine
 ///
 /// # Errors
 /// Names the first leaf that is missing, unexpected, doubled or of the wrong type.
-pub fn from_payload<R: DeserializeOwned>(file: &Path, payload: &[u8]) -> Result<R, TrainerError> {
+pub fn from_payload<R: Serialize + DeserializeOwned>(
+    file: &Path,
+    payload: &[u8],
+) -> Result<R, TrainerError> {
     // The tree refuses what serde would let pass: doubled keys, trailing bytes, tensors
     // whose bytes do not fill their shape.
-    payload_tree(file, payload)?;
+    let tree = payload_tree(file, payload)?;
     let mut reader = rmp_serde::Deserializer::from_read_ref(payload);
     let wrapped: Wrapped<R> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let parent = error.path().to_string();
         let message = error.inner().to_string();
-        let named = |prefix| quoted(&message, prefix).map(|field| join(&parent, field));
-        let (path, found) = if let Some(path) = named("missing field `") {
-            (path, "nothing")
-        } else if let Some(path) = named("unknown field `") {
+        let (path, found) = if let Some(field) = quoted(&message, "missing field `") {
+            (join(&parent, field), "nothing")
+        } else if let Some(field) = quoted(&message, "unknown field `") {
+            // The path leads into an unknown field, unless its map was read whole.
+            let path = match parent.rsplit('.').next() == Some(field) {
+                true => parent,
+                false => join(&parent, field),
+            };
             (path, "an unknown field")
         } else {
             (parent, message.as_str())
@@ -60,11 +70,47 @@ pub fn from_payload<R: DeserializeOwned>(file: &Path, payload: &[u8]) -> Result<
             path.strip_prefix("item.").unwrap_or(&path),
             "a complete record",
             format!("{found} in {}", file.display()),
-            "Use another checkpoint of this run: this one is not complete, or another \
-             version of dacapo made it",
+            INCOMPLETE,
         )
     })?;
+    check_nothing_filled_in(file, &tree, &wrapped.item)?;
     Ok(wrapped.item)
+}
+
+/// Refuses a record that holds other leaves than its payload. Serde fills in an absent
+/// `Option` or a field with a default, and widens numbers, without a word.
+fn check_nothing_filled_in<R: Serialize>(
+    file: &Path,
+    payload: &Tree,
+    record: &R,
+) -> Result<(), TrainerError> {
+    let refuse = |path: &str, expected: String, found: String| {
+        TrainerError::state(
+            path,
+            expected,
+            format!("{found} in {}", file.display()),
+            INCOMPLETE,
+        )
+    };
+    let written = rmp_serde::to_vec_named(record)
+        .map_err(|error| refuse("record", "a record".to_owned(), error.to_string()))?;
+    let written = Tree::parse(file, &written)?;
+    let diff = payload.diff(&written, &[]);
+    if let Some(path) = diff.only_right.first() {
+        return Err(refuse(
+            path,
+            "a complete record".to_owned(),
+            "nothing".to_owned(),
+        ));
+    }
+    if let Some(path) = diff.only_left.first() {
+        let found = "an unknown field".to_owned();
+        return Err(refuse(path, "a complete record".to_owned(), found));
+    }
+    match diff.differing.first() {
+        Some(leaf) => Err(refuse(&leaf.path, leaf.right.clone(), leaf.left.clone())),
+        None => Ok(()),
+    }
 }
 
 /// The record's leaves, without Burn's wrapping.

@@ -5,8 +5,8 @@ use dacapo_adamw::{AdamWState, ParamSpec, Scheduler};
 use dacapo_rng::RngHub;
 
 use crate::{
-    Identity, LineageEvent, Task, Trainer, TrainerError, TrainerRecord, TrainerSettings,
-    module_state, trainer::order_key,
+    EpochRow, Identity, LineageEvent, Task, Trainer, TrainerError, TrainerRecord, TrainerSettings,
+    metrics::known_metrics, module_state, trainer::order_key,
 };
 
 const OTHER_RUN: &str = "The checkpoint belongs to another run: resume it with the \
@@ -23,6 +23,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// Any part of the record that is missing, unexpected or of another shape, dtype or
     /// value than this program needs; another identity, unless `allow_identity_change`
     /// accepts it (never another base: its state means nothing elsewhere).
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what `new` takes, the record and a consent"
+    )]
     pub fn resume(
         task: T,
         model: T::Model,
@@ -148,16 +152,35 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             &self.settings.reset_optimizer.scenario(),
             &run.reset_optimizer.scenario(),
         )?;
+        // They follow from what has been compared already: another value was put there.
+        same("run.run_id", &self.run_id, &run.run_id)?;
+        same_option("run.parent", &self.settings.parent, &run.parent)?;
+        same_option("run.perturbation", &None, &run.perturbation)?;
         same(
             "run.history (rows)",
             &record.data.epoch,
             &(run.history.len() as u64),
         )?;
+        self.check_history(&run.history)?;
         same(
             "run.partial_epoch.examples",
             &record.data.position,
             &run.partial_epoch.examples,
         )?;
+        let there = stopping.best.is_some();
+        for (path, found) in [
+            ("early_stopping.best_epoch", stopping.best_epoch.is_some()),
+            (
+                "early_stopping.best_checkpoint",
+                stopping.best_checkpoint.is_some(),
+            ),
+        ] {
+            if there != found {
+                let show = |there| if there { "a value" } else { "nothing" };
+                let expected = format!("{}, as in early_stopping.best", show(there));
+                return Err(TrainerError::state(path, expected, show(found), OTHER_RUN));
+            }
+        }
         if stopping.config != self.settings.early_stopping {
             return Err(TrainerError::state(
                 "early_stopping.config",
@@ -167,6 +190,53 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             ));
         }
         Ok(())
+    }
+
+    /// Every row must hold every metric: `history.csv` is made from them.
+    fn check_history(&self, history: &[EpochRow]) -> Result<(), TrainerError> {
+        let Some(first) = history.first() else {
+            return Ok(());
+        };
+        let known =
+            known_metrics(&self.task).unwrap_or_else(|| first.metrics.keys().cloned().collect());
+        for (index, row) in history.iter().enumerate() {
+            let path = |name: &str| format!("run.history[{index}].metrics.{name}");
+            if let Some(name) = known.iter().find(|name| !row.metrics.contains_key(*name)) {
+                let next = OTHER_RUN;
+                return Err(TrainerError::state(path(name), "a number", "nothing", next));
+            }
+            if let Some(name) = row.metrics.keys().find(|name| !known.contains(*name)) {
+                let expected = "no such metric of this task";
+                return Err(TrainerError::state(
+                    path(name),
+                    expected,
+                    "a number",
+                    OTHER_RUN,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses another value than `expected`, which may be none.
+fn same_option<V: PartialEq + std::fmt::Debug>(
+    path: &str,
+    expected: &Option<V>,
+    found: &Option<V>,
+) -> Result<(), TrainerError> {
+    let show = |value: &Option<V>| match value {
+        Some(value) => format!("{value:?}"),
+        None => "nothing".to_owned(),
+    };
+    match expected == found {
+        true => Ok(()),
+        false => Err(TrainerError::state(
+            path,
+            show(expected),
+            show(found),
+            OTHER_RUN,
+        )),
     }
 }
 

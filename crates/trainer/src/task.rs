@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{
     module::AutodiffModule,
@@ -46,6 +46,13 @@ pub trait Task<B: AutodiffBackend> {
         &self,
         model: &<Self::Model as AutodiffModule<B>>::InnerModule,
     ) -> Result<BTreeMap<String, f64>, TaskError>;
+
+    /// The names that [`evaluate`](Self::evaluate) reports, if they are known beforehand: a
+    /// wrong `early_stopping.monitor` is then refused at once, not after an epoch, and a
+    /// saved history that lacks one is refused, too.
+    fn metrics(&self) -> Option<BTreeSet<String>> {
+        None
+    }
 
     /// Whether the tensor at this path is state that the forward pass updates.
     ///

@@ -11,7 +11,9 @@ use wildmatch::WildMatch;
 use crate::{
     DataRecord, EarlyStopping, EpochReport, EpochRow, Identity, Info, LineageEvent, PartialEpoch,
     ResetOptimizer, RunRecord, ScheduleUnit, StepContext, StepReport, Task, TrainerError,
-    TrainerRecord, TrainerSettings, module_state,
+    TrainerRecord, TrainerSettings,
+    metrics::{check_monitor, known_metrics},
+    module_state,
 };
 
 type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
@@ -70,6 +72,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     ) -> Result<Self, TrainerError> {
         let train_len = task.train_len();
         settings.validate(train_len)?;
+        if let Some(known) = known_metrics(&task) {
+            check_monitor(&settings.early_stopping.monitor, known.iter())?;
+        }
 
         let trainable = trainable(&task, &model, &settings.trainable)?;
         let trainable_paths: BTreeSet<String> = trainable.keys().cloned().collect();
@@ -278,8 +283,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// Loss and gradients of the next step's examples, averaged over them.
     fn gradients(&mut self, step: u64) -> Result<(f64, FlatTensors<B>, usize), TrainerError> {
         let end = self.examples_per_epoch();
-        let wanted = self.settings.batch_size * self.settings.accumulation;
-        let examples = &self.order[self.position..end.min(self.position + wanted)];
+        let wanted = self.settings.examples_per_step();
+        let examples = &self.order[self.position..end.min(self.position.saturating_add(wanted))];
         let total = examples.len();
         let mut loss_sum = 0.0;
         let mut sum = BTreeMap::new();
@@ -337,15 +342,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             });
         }
         let monitor = &self.settings.early_stopping.monitor;
-        let Some(&watched) = metrics.get(monitor) else {
-            let known: Vec<&str> = metrics.keys().map(String::as_str).collect();
-            return Err(TrainerError::setting(
-                "early_stopping.monitor",
-                monitor,
-                "must be a metric of the task",
-                format!("Choose one of {}", known.join(", ")),
-            ));
-        };
+        check_monitor(monitor, metrics.keys())?;
+        let watched = metrics[monitor];
         if self.settings.schedule_unit == ScheduleUnit::Epoch {
             self.scheduler.tick();
         }

@@ -90,13 +90,18 @@ impl TrainerSettings {
     /// Optimizer steps in an epoch.
     pub fn steps_per_epoch(&self, train_len: usize) -> u64 {
         self.examples_per_epoch(train_len)
-            .div_ceil(self.batch_size * self.accumulation) as u64
+            .div_ceil(self.examples_per_step()) as u64
+    }
+
+    /// Training examples of a whole optimizer step.
+    pub fn examples_per_step(&self) -> usize {
+        self.batch_size.saturating_mul(self.accumulation)
     }
 
     /// Ticks of the schedule in the whole run.
     pub fn schedule_ticks(&self, train_len: usize) -> u64 {
         match self.schedule_unit {
-            ScheduleUnit::Step => self.epochs * self.steps_per_epoch(train_len),
+            ScheduleUnit::Step => self.epochs.saturating_mul(self.steps_per_epoch(train_len)),
             ScheduleUnit::Epoch => self.epochs,
         }
     }

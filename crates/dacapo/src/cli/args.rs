@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
 
 /// Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.
 #[derive(Debug, Parser)]
@@ -26,6 +26,11 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What config.toml can hold: TOML has no larger integers.
+fn toml_integer() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(..=i64::MAX as u64)
 }
 
 /// The commands.
@@ -78,10 +83,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of every random stream (run.seed).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = toml_integer())]
     pub seed: Option<u64>,
     /// Epochs to train (train.epochs).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = toml_integer())]
     pub epochs: Option<u64>,
     /// Where to compute.
     #[arg(long, default_value = "cpu")]
@@ -114,7 +119,7 @@ pub struct ResumeArgs {
     /// The run folder.
     pub dir: PathBuf,
     /// Train this many epochs in all, instead of what config.toml says.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = toml_integer())]
     pub epochs: Option<u64>,
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]

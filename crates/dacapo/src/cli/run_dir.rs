@@ -96,10 +96,11 @@ pub(crate) fn check_unchanged(config: &RunConfig, recorded: &str) -> Result<(), 
     }
     Err(CliError::input(
         format!(
-            "{CONFIG} was changed since the run started: {}",
+            "{CONFIG} does not agree with the run's latest checkpoint: {}",
             changed.join("; ")
         ),
-        "Put the old values back to go on, or start another run with `dacapo train`",
+        "If the file was changed, put the old values back, or start another run with \
+         `dacapo train`; if the checkpoint is another run's, put this run's own back",
     ))
 }
 

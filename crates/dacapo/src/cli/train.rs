@@ -136,7 +136,10 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         print(&announcement(&plan.root, &session, &plan.config))?;
     }
     let trainer = &mut session.trainer;
-    observer.show_bar(first_step, plan.config.train.epochs * per_epoch);
+    observer.show_bar(
+        first_step,
+        plan.config.train.epochs.saturating_mul(per_epoch),
+    );
     let outcome = run(
         trainer,
         &folder,

@@ -6,7 +6,7 @@ use burn::{
 };
 use burn_flex::Flex;
 use dacapo_record::{FsStorage, commit, open, read_sealed, seal};
-use dacapo_trainer::{from_payload, to_payload};
+use dacapo_trainer::{TrainerError, from_payload, to_payload};
 use serde::{Deserialize, Serialize};
 
 use crate::CliError;
@@ -55,7 +55,19 @@ impl BaseRecord {
     /// # Errors
     /// A file that is missing, damaged or no base.
     pub fn read(path: &Path) -> Result<Self, CliError> {
-        Ok(from_payload(path, &read_sealed(&FsStorage, path)?)?)
+        let payload = read_sealed(&FsStorage, path)?;
+        from_payload(path, &payload).map_err(|error| match error {
+            TrainerError::State {
+                path: leaf, found, ..
+            } => CliError::input(
+                format!(
+                    "model.base: {} is no base: `{leaf}` is {found}",
+                    path.display()
+                ),
+                "Give \"embedded\", \"random\", or a file that `dacapo pretrain --save FILE` wrote",
+            ),
+            other => other.into(),
+        })
     }
 
     /// Writes a base file, atomically.

@@ -4,6 +4,7 @@ use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
 use burn_flex::Flex;
 use dacapo_adamw::Schedule;
 use dacapo_dora::{DoraConfig, attach_matching};
+use dacapo_models::Digits;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{
     Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings, load_tensors, module_tensors,
@@ -12,7 +13,7 @@ use dacapo_trainer::{
 use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture};
 use crate::{
     CliError,
-    config::{AdaptMode, RunConfig},
+    config::{AdaptMode, ModelConfig, ModelKind, RunConfig},
     identity::identity,
 };
 
@@ -134,6 +135,7 @@ impl<M: DigitsModel<Cpu>> Parts<Cpu, M> {
     fn new(config: &RunConfig) -> Result<Self, CliError> {
         let device = <Cpu as burn::tensor::backend::BackendTypes>::Device::default();
         let task = DigitsTask::new(&config.data, device)?;
+        check_sizes(&config.model, task.classes())?;
         let mut streams = STREAMS.to_vec();
         streams.push(DigitsTask::<Cpu, M>::STREAM);
         let mut rng = RngHub::new(config.run.seed, &streams);
@@ -181,7 +183,9 @@ fn resolve<M: DigitsModel<Cpu>>(config: &mut RunConfig) -> Result<(), CliError> 
     let len = task.split().train.len();
     let settings = settings(config, Schedule::Constant {}, "*", String::new());
     settings.validate(len)?;
-    let schedule = config.scheduler.resolved(settings.schedule_ticks(len))?;
+    // No more than config.toml can hold, so that it can be read back.
+    let ticks = settings.schedule_ticks(len).min(i64::MAX as u64);
+    let schedule = config.scheduler.resolved(ticks)?;
     config.scheduler = schedule.into();
     if let Some(file) = config.model.base_file() {
         // So that the run can be resumed from another folder.
@@ -219,6 +223,35 @@ fn settings(
         parent: None,
         config: shared,
     }
+}
+
+/// Refuses a model that the images or their labels do not fit.
+fn check_sizes(model: &ModelConfig, needed: usize) -> Result<(), CliError> {
+    let (section, image_size, classes) = match model.kind {
+        ModelKind::Vit => ("vit", model.vit.image_size, model.vit.classes),
+        ModelKind::ConvNet => (
+            "conv_net",
+            model.conv_net.image_size,
+            model.conv_net.classes,
+        ),
+    };
+    let side = Digits::SIDE;
+    if image_size != side {
+        return Err(CliError::input(
+            format!("model.{section}.image_size = {image_size}, but the images are {side}x{side}"),
+            format!("Set model.{section}.image_size = {side}"),
+        ));
+    }
+    if classes < needed {
+        return Err(CliError::input(
+            format!(
+                "model.{section}.classes = {classes}, but the data holds the label {}",
+                needed - 1
+            ),
+            format!("Set model.{section}.classes = {needed} or more, or name fewer data.classes"),
+        ));
+    }
+    Ok(())
 }
 
 fn read_base(config: &RunConfig) -> Result<Option<BaseRecord>, CliError> {

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+};
 
 use burn::{
     module::AutodiffModule,
@@ -32,6 +35,8 @@ pub struct DigitsTask<B: AutodiffBackend, M> {
 impl<B: AutodiffBackend, M> DigitsTask<B, M> {
     /// The stream that augmentation draws from.
     pub const STREAM: &'static str = "augment";
+    /// What an evaluation reports.
+    const METRICS: [&'static str; 2] = ["valid_loss", "valid_accuracy"];
 
     /// The examples that `config` names.
     ///
@@ -77,6 +82,14 @@ impl<B: AutodiffBackend, M> DigitsTask<B, M> {
     /// The three parts.
     pub fn split(&self) -> &Split {
         &self.split
+    }
+
+    /// The classes a model needs: the largest label of any part, and one.
+    pub fn classes(&self) -> usize {
+        let parts = [&self.split.train, &self.split.valid, &self.split.test];
+        let labels = parts.into_iter().flatten();
+        let largest = labels.map(|index| self.digits.labels()[*index]).max();
+        largest.map_or(0, |label| usize::from(label) + 1)
     }
 
     /// Accuracy on the test images, in all and on the classes that `seen` lacks.
@@ -199,9 +212,14 @@ where
             correct += u64::from(found);
         });
         let n = self.split.valid.len() as f64;
-        Ok(BTreeMap::from([
-            ("valid_loss".to_owned(), loss / n),
-            ("valid_accuracy".to_owned(), correct as f64 / n),
-        ]))
+        Ok(Self::METRICS
+            .map(str::to_owned)
+            .into_iter()
+            .zip([loss / n, correct as f64 / n])
+            .collect())
+    }
+
+    fn metrics(&self) -> Option<BTreeSet<String>> {
+        Some(Self::METRICS.map(str::to_owned).into())
     }
 }
