@@ -1,0 +1,230 @@
+//! The arrows between the workspace's crates run downward only.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// A library crate and all of ours that it may depend on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("dacapo-rng", &[]),
+    ("dacapo-record", &[]),
+    ("dacapo-adamw", &[]),
+    ("dacapo-dora", &["dacapo-rng"]),
+    ("dacapo-models", &["dacapo-dora", "dacapo-rng"]),
+    (
+        "dacapo-trainer",
+        &["dacapo-adamw", "dacapo-record", "dacapo-rng"],
+    ),
+    (
+        "dacapo",
+        &[
+            "dacapo-adamw",
+            "dacapo-dora",
+            "dacapo-models",
+            "dacapo-record",
+            "dacapo-rng",
+            "dacapo-trainer",
+        ],
+    ),
+];
+
+fn workspace() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_owned()
+}
+
+/// The workspace's packages by name, as `cargo metadata` tells them.
+fn packages() -> BTreeMap<String, Value> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo can be run");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array().expect("a list of packages");
+    packages
+        .iter()
+        .map(|package| (text(&package["name"]), package.clone()))
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// The packages that `package` needs when it is used, not those for its own tests.
+fn dependencies(package: &Value) -> BTreeSet<String> {
+    let all = package["dependencies"].as_array().expect("a list");
+    all.iter()
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(|dependency| text(&dependency["name"]))
+        .collect()
+}
+
+#[test]
+fn crate_depends_on_one_above_it() {
+    let packages = packages();
+    for (name, allowed) in ARROWS {
+        let package = packages
+            .get(*name)
+            .unwrap_or_else(|| panic!("no crate {name}"));
+        let ours: Vec<String> = dependencies(package)
+            .into_iter()
+            .filter(|dependency| packages.contains_key(dependency))
+            .collect();
+        assert_eq!(ours, *allowed, "{name}: change ARROWS only with the design");
+    }
+}
+
+#[test]
+fn crate_is_added_without_a_place() {
+    let placed: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    for name in packages().keys() {
+        let known = placed.contains(name.as_str())
+            || ["dacapo-tests", "dacapo-benches"].contains(&name.as_str());
+        assert!(known, "give {name} a place in ARROWS");
+    }
+}
+
+#[test]
+fn library_depends_on_the_tests() {
+    for (name, package) in packages() {
+        if name == "dacapo-benches" {
+            continue;
+        }
+        for other in ["dacapo-tests", "dacapo-benches"] {
+            assert!(!dependencies(&package).contains(other), "{name} on {other}");
+        }
+    }
+}
+
+#[test]
+fn rng_or_record_learns_of_burn() {
+    let packages = packages();
+    for name in ["dacapo-rng", "dacapo-record"] {
+        // Not even for their tests.
+        let all = packages[name]["dependencies"].as_array().expect("a list");
+        for dependency in all {
+            let dependency = text(&dependency["name"]);
+            assert!(!dependency.starts_with("burn"), "{name} on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn cuda_or_autotune_comes_in() {
+    for (name, package) in packages() {
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let features = dependency["features"].as_array().expect("a list");
+            for feature in features {
+                let feature = text(feature);
+                // Picks kernels by timing them: other bits in every process.
+                assert_ne!(feature, "autotune", "{name} on {}", dependency["name"]);
+            }
+        }
+    }
+}
+
+/// Every Rust source of a crate's library and program.
+fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.expect("a folder can be listed").path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Asserts that none of `words` occurs in code of `crates/`, except where `allowed` says.
+/// Comments may speak of anything.
+#[track_caller]
+fn assert_absent(words: &[&str], allowed: &[&str]) {
+    let root = workspace().join("crates");
+    let mut files = Vec::new();
+    for (name, _) in ARROWS {
+        let folder = name.strip_prefix("dacapo-").unwrap_or(name);
+        sources(&root.join(folder).join("src"), &mut files);
+    }
+    assert!(files.len() > 100, "only {} sources found", files.len());
+    for file in files {
+        let relative = file.strip_prefix(&root).expect("below crates/");
+        if allowed.iter().any(|place| relative.starts_with(place)) {
+            continue;
+        }
+        let source = std::fs::read_to_string(&file).expect("a source can be read");
+        for (number, line) in (1..).zip(source.lines()) {
+            if line.trim_start().starts_with("//") {
+                continue;
+            }
+            for word in words {
+                let place = format!("{}:{number}: {line}", relative.display());
+                assert!(!line.contains(word), "{word} in {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn library_reads_clock_environment_or_terminal() {
+    let words = [
+        "SystemTime",
+        "Instant::",
+        "env::var",
+        "println!",
+        "print!",
+        "stdout()",
+        "stderr()",
+        "stdin()",
+    ];
+    assert_absent(&words, &["dacapo/src/cli", "dacapo/src/main.rs"]);
+}
+
+#[test]
+fn checkpoint_is_written_past_the_record_crate() {
+    let words = ["fs::write", "fs::rename", "File::create", "OpenOptions"];
+    let allowed = ["record/src/fs_storage.rs", "dacapo/src/cli/event_log.rs"];
+    assert_absent(&words, &allowed);
+}
+
+#[test]
+fn random_numbers_come_from_a_global_generator() {
+    let words = [
+        "Tensor::random",
+        "Distribution::",
+        "Initializer::",
+        "nn::Dropout",
+        "DropoutConfig",
+        "thread_rng",
+        "rand::rng",
+        "ThreadRng",
+        "OsRng",
+    ];
+    assert_absent(&words, &[]);
+}
+
+#[test]
+fn order_of_a_hash_table_reaches_a_result() {
+    assert_absent(&["HashMap", "HashSet"], &[]);
+}

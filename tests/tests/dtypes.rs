@@ -1,0 +1,247 @@
+//! Tensors keep their dtype and their bits through a checkpoint file, whatever they are.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::{Module, Param, ParamId},
+    tensor::{
+        DType, Tensor, TensorData,
+        backend::{AutodiffBackend, Backend, BackendTypes},
+    },
+};
+use burn_flex::Flex;
+use dacapo::{
+    adamw::{AdamWConfig, Schedule},
+    digits::Cpu,
+    rng::RngHub,
+    trainer::{
+        EarlyStoppingConfig, Identity, Info, ResetOptimizer, RunFolder, STREAMS, ScheduleUnit,
+        StepContext, Task, TaskError, Trainer, TrainerRecord, TrainerSettings,
+    },
+};
+
+/// A line through points, in double precision, beside a tensor of another dtype.
+#[derive(Module, Debug)]
+struct Line<B: Backend> {
+    slope: Param<Tensor<B, 2>>,
+    offset: Param<Tensor<B, 1>>,
+    running_odd: Param<Tensor<B, 1>>,
+}
+
+/// Bit patterns of bf16 that a conversion would change: NaNs with payloads, the smallest
+/// subnormal, -0.
+const ODD: [u16; 5] = [0x7fc1, 0xffab, 0x0001, 0x8000, 0x3f81];
+
+impl<B: Backend> Line<B> {
+    fn new(device: &B::Device) -> Self {
+        let f64s = |values: &[f64]| TensorData::new(values.to_vec(), [values.len()]);
+        let bytes = ODD.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let odd = TensorData::from_bytes_vec(bytes, [ODD.len()], DType::BF16);
+        let slope = Tensor::<B, 1>::from_data(f64s(&[0.1, -0.7]), (device, DType::F64));
+        Self {
+            slope: Param::initialized(ParamId::new(), slope.reshape([2, 1])),
+            offset: Param::initialized(
+                ParamId::new(),
+                Tensor::from_data(f64s(&[0.3]), (device, DType::F64)),
+            ),
+            running_odd: Param::initialized(
+                ParamId::new(),
+                Tensor::from_data(odd, (device, DType::BF16)),
+            ),
+        }
+    }
+}
+
+struct Points<B: Backend>(B::Device);
+
+impl<B: Backend> Points<B> {
+    fn errors<C: Backend<Device = B::Device>>(
+        &self,
+        model: &Line<C>,
+        examples: &[usize],
+    ) -> Tensor<C, 2> {
+        let x: Vec<f64> = examples
+            .iter()
+            .flat_map(|index| [*index as f64 / 7.0, 1.0 / (1.0 + *index as f64)])
+            .collect();
+        let y: Vec<f64> = x.chunks(2).map(|x| 2.0 * x[0] - x[1] / 3.0 + 0.9).collect();
+        let n = examples.len();
+        let tensor = |values: Vec<f64>, columns| {
+            let data = TensorData::new(values, [n, columns]);
+            Tensor::<C, 2>::from_data(data, (&self.0, DType::F64))
+        };
+        let line = tensor(x, 2).matmul(model.slope.val()) + model.offset.val().unsqueeze();
+        line - tensor(y, 1)
+    }
+}
+
+impl<B: AutodiffBackend> Task<B> for Points<B> {
+    type Model = Line<B>;
+
+    fn train_len(&self) -> usize {
+        9
+    }
+
+    fn fingerprint(&self) -> String {
+        "points".to_owned()
+    }
+
+    fn loss(
+        &self,
+        model: &Line<B>,
+        examples: &[usize],
+        _context: &mut StepContext<'_>,
+    ) -> Result<Tensor<B, 1>, TaskError> {
+        let errors = self.errors(model, examples);
+        Ok(errors.clone().mul(errors).mean())
+    }
+
+    fn evaluate(&self, model: &Line<B::InnerBackend>) -> Result<BTreeMap<String, f64>, TaskError> {
+        let errors = self.errors(model, &[0, 1, 2]).into_data();
+        let sum = errors.iter::<f64>().map(f64::abs).sum();
+        Ok(BTreeMap::from([("valid_loss".to_owned(), sum)]))
+    }
+}
+
+fn parts() -> (Points<Cpu>, Line<Cpu>, TrainerSettings, Identity, RngHub) {
+    let device = <Cpu as BackendTypes>::Device::default();
+    let settings = TrainerSettings {
+        training_run: 1,
+        epochs: 3,
+        batch_size: 4,
+        accumulation: 1,
+        shuffle: true,
+        drop_last: false,
+        reset_optimizer: ResetOptimizer::Never,
+        trainable: vec!["*".to_owned()],
+        optimizer: AdamWConfig::default(),
+        schedule: Schedule::Constant {},
+        schedule_unit: ScheduleUnit::Step,
+        early_stopping: EarlyStoppingConfig::default(),
+        parent: None,
+        config: "{}".to_owned(),
+    };
+    (
+        Points(device),
+        Line::new(&device),
+        settings,
+        Identity::default(),
+        RngHub::new(3, STREAMS),
+    )
+}
+
+fn start() -> Trainer<Cpu, Points<Cpu>> {
+    let (task, model, settings, identity, rng) = parts();
+    let device = task.0;
+    Trainer::new(task, model, settings, identity, rng, device).expect("the settings are right")
+}
+
+fn resume(record: TrainerRecord) -> Trainer<Cpu, Points<Cpu>> {
+    let (task, model, settings, identity, rng) = parts();
+    let device = task.0;
+    Trainer::resume(task, model, settings, identity, rng, device, record, false)
+        .expect("the record fits")
+}
+
+fn take(trainer: &Trainer<Cpu, Points<Cpu>>) -> TrainerRecord {
+    trainer.to_record(Info::default()).expect("a state")
+}
+
+fn through_a_file(record: TrainerRecord) -> TrainerRecord {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = RunFolder::new(folder.path());
+    run.save::<Flex>("state", record, false)
+        .expect("it is written");
+    run.load("state").expect("it is read")
+}
+
+#[test]
+fn double_precision_is_rounded_by_a_checkpoint() {
+    let mut straight = start();
+    while straight.step().expect("a step").is_some() {}
+    let end = take(&straight);
+    let slope = &end.adapters["slope"];
+    assert_eq!(slope.dtype, DType::F64);
+    let rounded = slope
+        .iter::<f64>()
+        .all(|value| f64::from(value as f32) == value);
+    assert!(
+        !rounded,
+        "the test needs values that f32 cannot hold: {slope:?}"
+    );
+
+    for stop in 1..9 {
+        let mut first = start();
+        for _ in 0..stop {
+            first.step().expect("a step");
+        }
+        let mut second = resume(through_a_file(take(&first)));
+        while second.step().expect("a step").is_some() {}
+        let resumed = take(&second);
+        assert_eq!(resumed.adapters, end.adapters, "stopped after step {stop}");
+        assert_eq!(resumed.optimizer, end.optimizer);
+        assert_eq!(resumed.run, end.run);
+        let moments = &resumed.optimizer.params["slope"];
+        assert_eq!(moments.exp_avg.dtype, DType::F64);
+        assert_eq!(moments.exp_avg_sq.dtype, DType::F64);
+    }
+}
+
+#[test]
+fn half_precision_or_nan_payload_of_a_buffer_is_converted() {
+    let expected: Vec<u8> = ODD.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+    let mut trainer = start();
+    trainer.step().expect("a step");
+    let trainer = resume(through_a_file(take(&trainer)));
+    let buffer = &take(&trainer).buffers["running_odd"];
+    assert_eq!(buffer.dtype, DType::BF16);
+    assert_eq!(buffer.as_bytes(), expected);
+}
+
+#[test]
+fn bits_of_any_dtype_change_in_a_file() {
+    // Patterns that number conversions would normalise: quiet and signalling NaNs with
+    // payloads, subnormals, -0, integers beyond 2^53.
+    let f32s: Vec<u8> = [0x7f80_0001_u32, 0xffc1_2345, 0x0000_0001, 0x8000_0000]
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    let f64s: Vec<u8> = [0x7ff0_0000_0000_0001_u64, 0xfff8_dead_beef_0001, 1, 1 << 63]
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    let f16s: Vec<u8> = [0x7c01_u16, 0xfe55, 1, 0x8000]
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    let wide: Vec<u8> = [u64::MAX, (1 << 53) + 1, 0, 1 << 63]
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    let cases = [
+        ("f32", DType::F32, f32s),
+        ("f64", DType::F64, f64s),
+        ("f16", DType::F16, f16s.clone()),
+        ("bf16", DType::BF16, f16s),
+        ("i64", DType::I64, wide.clone()),
+        ("u64", DType::U64, wide),
+        ("u8", DType::U8, vec![0, 1, 128, 255]),
+    ];
+    let mut record = take(&start());
+    for (name, dtype, bytes) in &cases {
+        let data = TensorData::from_bytes_vec(bytes.clone(), [2, 2], *dtype);
+        record.buffers.insert((*name).to_owned(), data);
+    }
+    record.early_stopping.best = Some(f64::from_bits(0x7ff8_0000_0000_0123));
+    let hash = record.clone().state_hash::<Flex>().expect("a hash");
+    let read = through_a_file(record);
+    for (name, dtype, bytes) in &cases {
+        let data = &read.buffers[*name];
+        assert_eq!(data.dtype, *dtype, "{name}");
+        assert_eq!(data.as_bytes(), bytes, "{name}");
+        assert_eq!(data.shape.as_slice(), [2, 2], "{name}");
+    }
+    let best = read.early_stopping.best.expect("a value");
+    assert_eq!(best.to_bits(), 0x7ff8_0000_0000_0123);
+    assert_eq!(read.state_hash::<Flex>().expect("a hash"), hash);
+}
