@@ -1,9 +1,11 @@
 use std::{
     ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use dacapo::trainer::{RunFolder, TrainerRecord};
 use tempfile::TempDir;
 
 use crate::Finished;
@@ -54,4 +56,51 @@ impl Sandbox {
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Finished {
         Finished::of(&mut self.command(args))
     }
+
+    /// The record that a run's `latest` points to.
+    #[track_caller]
+    pub fn latest(&self, run: &str) -> TrainerRecord {
+        let folder = RunFolder::new(self.path(run));
+        let name = folder.latest().expect("the pointer can be read");
+        self.record(run, &name.expect("the run has a checkpoint"))
+    }
+
+    /// A checkpoint of a run, by name.
+    #[track_caller]
+    pub fn record(&self, run: &str, name: &str) -> TrainerRecord {
+        let record = RunFolder::new(self.path(run)).load(name);
+        record.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A run's `history.csv`.
+    #[track_caller]
+    pub fn history(&self, run: &str) -> String {
+        let path = self.path(run).join("history.csv");
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Copies a run folder.
+    #[track_caller]
+    pub fn copy(&self, from: &str, to: &str) {
+        copy_folder(&self.path(from), &self.path(to)).expect("a run folder can be copied");
+    }
+
+    /// Removes a run folder.
+    #[track_caller]
+    pub fn remove(&self, run: &str) {
+        fs::remove_dir_all(self.path(run)).expect("a run folder can be removed");
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &target)?,
+            false => fs::copy(entry.path(), target).map(|_| ())?,
+        }
+    }
+    Ok(())
 }

@@ -54,4 +54,11 @@ impl Settings {
             .map(str::to_owned)
             .collect()
     }
+
+    /// As [`train`](Self::train), to end after `step` optimizer steps.
+    pub fn train_until(&self, out: &str, step: u64) -> Vec<String> {
+        let mut args = self.train(out);
+        args.extend(["--stop-after-step".to_owned(), step.to_string()]);
+        args
+    }
 }

@@ -13,6 +13,8 @@ mod summary;
 mod train;
 mod verify;
 
+use std::io::Write;
+
 use clap::Parser;
 
 use args::{Cli, Command};
@@ -32,6 +34,8 @@ pub fn main() -> i32 {
         .without_time()
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        // Where standard error is closed, there is no place to complain about it.
+        .log_internal_errors(false)
         .init();
     let result = match &cli.command {
         Command::Train(args) => train::train(args),
@@ -41,7 +45,8 @@ pub fn main() -> i32 {
         Command::Pretrain(args) => train::pretrain(args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("dacapo: {error}");
+        // `eprintln!` would panic where nobody reads standard error any more.
+        let _ = writeln!(std::io::stderr(), "dacapo: {error}");
         2
     })
 }

@@ -46,7 +46,15 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
             .into_iter()
             .map(|pair| (pair.what.to_owned(), pair.json))
             .collect();
-        print_json(&json!({ "equal": equal, "compared": pairs }))?;
+        let not_compared: serde_json::Map<String, Value> = informational(args)?
+            .into_iter()
+            .map(|(path, a, b)| (path, json!({ "a": a, "b": b })))
+            .collect();
+        print_json(&json!({
+            "equal": equal,
+            "compared": pairs,
+            "not_compared": not_compared,
+        }))?;
     } else {
         let mut out = String::new();
         for Pair {
@@ -64,8 +72,12 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
             };
             out.push_str(&format!("{what}: {verdict}\n"));
         }
-        if let (Some(note), true) = (informational(args)?, equal) {
-            out.push_str(&format!("not compared: {note}\n"));
+        let notes: Vec<String> = informational(args)?
+            .into_iter()
+            .map(|(path, a, b)| format!("{path} {a} | {b}"))
+            .collect();
+        if !notes.is_empty() {
+            out.push_str(&format!("not compared: {}\n", notes.join(", ")));
         }
         print(&out)?;
     }
@@ -120,24 +132,18 @@ fn history(root: &Path) -> Result<String, CliError> {
     })
 }
 
-/// How `info` differs, for the reader's interest.
-fn informational(args: &VerifyArgs) -> Result<Option<String>, CliError> {
-    let info = |path: &Path| -> Result<Vec<String>, CliError> {
-        let tree = read_tree(&resolve(path)?)?;
-        Ok(tree
-            .below("info")
-            .map(|(path, leaf)| format!("{path} {}", leaf.describe()))
-            .collect())
-    };
-    let (a, b) = (info(&args.a)?, info(&args.b)?);
-    let pairs: Vec<String> = a
-        .iter()
-        .zip(&b)
-        .filter(|(a, b)| a != b)
-        .map(|(a, b)| match b.split_once(' ') {
-            Some((_, value)) => format!("{a} | {value}"),
-            None => a.clone(),
-        })
-        .collect();
-    Ok((!pairs.is_empty()).then(|| pairs.join(", ")))
+/// Where `info` differs, for the reader's interest: path and both values.
+fn informational(args: &VerifyArgs) -> Result<Vec<(String, String, String)>, CliError> {
+    let (a, b) = (
+        read_tree(&resolve(&args.a)?)?,
+        read_tree(&resolve(&args.b)?)?,
+    );
+    let mut found = Vec::new();
+    for part in TrainerRecord::INFORMATIONAL {
+        let diff = a.subtree(part).diff(&b.subtree(part), &[]);
+        for leaf in diff.differing {
+            found.push((format!("{part}.{}", leaf.path), leaf.left, leaf.right));
+        }
+    }
+    Ok(found)
 }
