@@ -1,1 +1,46 @@
-//! Workspace-wide benches of dacapo.
+//! What the benchmarks share: the default run, set up but not started.
+//!
+//! # Contract
+//! [`default_run`] is the run of `dacapo train` without arguments, but endless: a benchmark
+//! takes as many steps of it as it needs.
+//!
+//! # What this crate does not do
+//! It measures nothing itself and no other crate depends on it; see `benches/README.md`.
+
+use dacapo::{
+    config::RunConfig,
+    digits::{Cpu, Session},
+    models::Vit,
+    trainer::RunFolder,
+};
+use tempfile::TempDir;
+
+/// The default run in memory, and a folder to save it to.
+pub struct DefaultRun {
+    /// The run.
+    pub session: Session<Cpu, Vit<Cpu>>,
+    /// Its configuration.
+    pub config: RunConfig,
+    /// Where its checkpoints go.
+    pub folder: RunFolder,
+    _temporary: TempDir,
+}
+
+/// The default run after its first step, with a folder below `parent`.
+///
+/// # Panics
+/// If it cannot be set up.
+pub fn default_run(parent: &str) -> DefaultRun {
+    let mut config = RunConfig::default();
+    config.train.epochs = 1_000_000;
+    config.early_stopping.enabled = false;
+    let mut session = Session::start(&mut config).expect("the default run can be set up");
+    session.trainer.step().expect("a step succeeds");
+    let temporary = tempfile::tempdir_in(parent).expect("a folder can be made");
+    DefaultRun {
+        session,
+        config,
+        folder: RunFolder::new(temporary.path()),
+        _temporary: temporary,
+    }
+}

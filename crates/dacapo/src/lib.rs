@@ -30,3 +30,8 @@ pub use dacapo_rng as rng;
 pub use dacapo_trainer as trainer;
 pub use error::CliError;
 pub use identity::identity;
+
+/// The README's example compiles and holds.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
