@@ -70,7 +70,8 @@ Train a base from scratch and save it for `model.base`.
 
 Without CONFIG.toml this makes the embedded base: a small vision transformer, every
 parameter trained on the training images of the digits 0-4. It is a run like any other and
-can be stopped and resumed; the model of its best epoch is saved.")]
+can be stopped and resumed (`dacapo resume DIR --save FILE`); the model of its best epoch
+is saved when it ends.")]
     Pretrain(PretrainArgs),
 }
 
@@ -108,7 +109,7 @@ pub struct PretrainArgs {
     /// How to train.
     #[command(flatten)]
     pub train: TrainArgs,
-    /// The file to save the base to.
+    /// The file to save the base to, which must not exist yet.
     #[arg(long, value_name = "FILE")]
     pub save: PathBuf,
 }
@@ -124,6 +125,9 @@ pub struct ResumeArgs {
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]
     pub stop_after_step: Option<u64>,
+    /// Save the model of the best epoch as a base, as `pretrain` does, when the run ends.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// Go on although something that can change bits is not what it was; the change is
     /// recorded in the run's lineage.
     #[arg(long)]

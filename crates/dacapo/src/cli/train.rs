@@ -84,11 +84,14 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         },
         stop_after: args.stop_after_step,
         json: args.json,
-        save: None,
+        save: args.save.clone(),
     })
 }
 
 fn dispatch(plan: Plan) -> Result<i32, CliError> {
+    if let Some(path) = &plan.save {
+        check_save(path)?;
+    }
     match plan.config.model.kind {
         ModelKind::Vit => execute::<Vit<Cpu>>(plan),
         ModelKind::ConvNet => execute::<ConvNet<Cpu>>(plan),
@@ -160,7 +163,9 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         _ => None,
     };
     if let (Some(path), Some(best)) = (&plan.save, &best) {
-        let provenance = format!("dacapo pretrain, run {}", session.trainer.run_id());
+        let epoch = session.trainer.early_stopping().best_epoch.unwrap_or(0);
+        let seed = plan.config.run.seed;
+        let provenance = format!("dacapo pretrain, seed {seed}, best epoch {epoch}");
         session.base(&plan.config, best, provenance)?.write(path)?;
     }
     let accuracy = match &best {
@@ -200,6 +205,23 @@ fn check_device(device: &str) -> Result<(), CliError> {
             format!("--device {other} is not available: this build computes on the CPU only"),
             "Use --device cpu",
         )),
+    }
+}
+
+/// Refuses now what could not be written when the run ends.
+fn check_save(path: &Path) -> Result<(), CliError> {
+    if path.exists() {
+        return Err(CliError::input(
+            format!("--save {} exists already", path.display()),
+            "Choose another file, or move that one away",
+        ));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => Err(CliError::input(
+            format!("--save {}: its folder does not exist", path.display()),
+            "Make the folder, or choose another file",
+        )),
+        _ => Ok(()),
     }
 }
 
