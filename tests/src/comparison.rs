@@ -22,7 +22,7 @@ pub fn assert_same_run(a: &Path, b: &Path) {
 }
 
 /// How two runs differ: in their latest state, their best checkpoint or `history.csv`.
-/// Empty if no bit differs, [`Info`] aside.
+/// Empty if no bit differs, [`TrainerRecord::INFORMATIONAL`] aside.
 pub fn compare_runs(a: &Path, b: &Path) -> Vec<String> {
     let mut differences = Vec::new();
     for pointer in [RunFolder::LATEST, RunFolder::BEST] {
@@ -87,6 +87,7 @@ fn without_info(path: &Path, payload: &[u8]) -> Vec<u8> {
     let mut record =
         TrainerRecord::from_payload(path, payload).unwrap_or_else(|error| panic!("{error}"));
     record.info = Info::default();
+    record.run.epochs = 0;
     record
         .to_payload::<Backend>()
         .unwrap_or_else(|error| panic!("{error}"))

@@ -58,8 +58,9 @@ impl<B: Backend> Record<B> for TrainerRecord {
 }
 
 impl TrainerRecord {
-    /// Paths that comparisons and the state hash leave out.
-    pub const INFORMATIONAL: &'static [&'static str] = &["info"];
+    /// Paths that comparisons and the state hash leave out: times and places, and how long
+    /// the run is meant to go on, which changes no bit before that and may be changed.
+    pub const INFORMATIONAL: &'static [&'static str] = &["info", "run.epochs"];
 
     /// The record as Burn's `NamedMpkFileRecorder` writes it, which any Burn program reads.
     ///

@@ -1,6 +1,6 @@
 //! Settings that may change between sessions: how long to train, when to write.
 
-use dacapo_tests::{Settings, compare_runs};
+use dacapo_tests::{Settings, assert_same_run};
 
 use super::{harmless::Whole, several_stops::everything};
 
@@ -10,27 +10,6 @@ fn constant() -> (Settings, Whole) {
     let settings = everything().set("scheduler.kind", "constant");
     let whole = Whole::run(&settings);
     (settings, whole)
-}
-
-/// Asserts that `other` holds the bits of `whole`. If its best epoch came before the
-/// number of epochs was changed, the best checkpoint says what the number was then.
-#[track_caller]
-fn assert_same(whole: &Whole, expected: &str, other: &str) {
-    let sandbox = &whole.sandbox;
-    let mut differences = compare_runs(&sandbox.path(expected), &sandbox.path(other));
-    differences.retain(|difference| {
-        let lines: Vec<&str> = difference.lines().collect();
-        let epochs_alone = lines.len() == 2
-            && lines[0].starts_with("best: ")
-            && lines[0].contains(" 1 differing, 0 only in the left, 0 only in the right")
-            && lines[1].starts_with("run.epochs: ");
-        !epochs_alone
-    });
-    assert!(
-        differences.is_empty(),
-        "{expected} and {other} differ:\n{}",
-        differences.join("\n")
-    );
 }
 
 #[test]
@@ -45,7 +24,7 @@ fn longer_run_differs_from_one_that_was_extended() {
         sandbox
             .run(["resume", &name, "--epochs", "3"])
             .expect_success();
-        assert_same(&whole, "whole", &name);
+        assert_same_run(&sandbox.path("whole"), &sandbox.path(&name));
     }
 }
 
@@ -62,7 +41,7 @@ fn extension_is_forgotten_at_the_next_stop() {
             .run(["resume", &name, "--epochs", "3", "--stop-after-step", &step])
             .expect_success();
         sandbox.run(["resume", &name]).expect_success();
-        assert_same(&whole, "whole", &name);
+        assert_same_run(&sandbox.path("whole"), &sandbox.path(&name));
     }
 }
 
@@ -77,7 +56,7 @@ fn extension_in_the_middle_of_an_epoch_bends_the_run() {
     sandbox
         .run(["resume", "stopped", "--epochs", "3"])
         .expect_success();
-    assert_same(&whole, "whole", "stopped");
+    assert_same_run(&sandbox.path("whole"), &sandbox.path("stopped"));
 }
 
 #[test]
@@ -92,7 +71,7 @@ fn extension_stretches_a_schedule_of_fixed_length() {
     sandbox
         .run(["resume", "short", "--epochs", "3"])
         .expect_success();
-    assert_same(&whole, "whole", "short");
+    assert_same_run(&sandbox.path("whole"), &sandbox.path("short"));
 }
 
 #[test]
@@ -108,7 +87,7 @@ fn shortened_run_differs_from_a_short_one() {
     sandbox
         .run(["resume", "long", "--epochs", "2"])
         .expect_success();
-    assert_same(&whole, "short", "long");
+    assert_same_run(&sandbox.path("short"), &sandbox.path("long"));
 }
 
 #[test]

@@ -60,7 +60,8 @@ Compare two states bit for bit: exit 0 and one state hash if they are equal; exi
 the first differing leaves (path, both values, distance in ULPs, how many) if not.
 
 A and B are checkpoint files or run folders (their latest checkpoints are compared, and the
-best ones, and history.csv). Times and places (`info`) are listed, never compared.")]
+best ones, and history.csv). Times and places (`info`) and the number of epochs asked for
+(`run.epochs`) are listed, never compared.")]
     Verify(VerifyArgs),
     /// Show what a checkpoint holds: every part of the state, and what it continues.
     Inspect(InspectArgs),

@@ -132,18 +132,21 @@ fn history(root: &Path) -> Result<String, CliError> {
     })
 }
 
-/// Where `info` differs, for the reader's interest: path and both values.
+/// Where informational leaves differ, for the reader's interest: path and both values.
 fn informational(args: &VerifyArgs) -> Result<Vec<(String, String, String)>, CliError> {
     let (a, b) = (
         read_tree(&resolve(&args.a)?)?,
         read_tree(&resolve(&args.b)?)?,
     );
-    let mut found = Vec::new();
-    for part in TrainerRecord::INFORMATIONAL {
-        let diff = a.subtree(part).diff(&b.subtree(part), &[]);
-        for leaf in diff.differing {
-            found.push((format!("{part}.{}", leaf.path), leaf.left, leaf.right));
-        }
-    }
-    Ok(found)
+    let informational = |path: &str| {
+        TrainerRecord::INFORMATIONAL
+            .iter()
+            .any(|part| path == *part || path.starts_with(&format!("{part}.")))
+    };
+    Ok(a.diff(&b, &[])
+        .differing
+        .into_iter()
+        .filter(|leaf| informational(&leaf.path))
+        .map(|leaf| (leaf.path, leaf.left, leaf.right))
+        .collect())
 }
