@@ -393,7 +393,10 @@ fn part_of_the_state_is_missing_from_inspect() {
         assert!(!below.is_empty(), "{name}");
     }
     let said = [
-        ("state_hash", json!(leaves.state_hash(TrainerRecord::INFORMATIONAL))),
+        (
+            "state_hash",
+            json!(leaves.state_hash(TrainerRecord::INFORMATIONAL)),
+        ),
         ("run_id", json!(record.run.run_id)),
         ("training_run", json!(17)),
         ("step", json!(4)),
