@@ -7,12 +7,7 @@
 //! # What this crate does not do
 //! It measures nothing itself and no other crate depends on it; see `benches/README.md`.
 
-use dacapo::{
-    config::RunConfig,
-    digits::{Cpu, Session},
-    models::Vit,
-    trainer::RunFolder,
-};
+use dacapo::{compute::Cpu, config::RunConfig, digits::Session, models::Vit, trainer::RunFolder};
 use tempfile::TempDir;
 
 /// The default run in memory, and a folder to save it to.
@@ -34,7 +29,8 @@ pub fn default_run(parent: &str) -> DefaultRun {
     let mut config = RunConfig::default();
     config.train.epochs = 1_000_000;
     config.early_stopping.enabled = false;
-    let mut session = Session::start(&mut config).expect("the default run can be set up");
+    let mut session =
+        Session::start(&mut config, &Default::default()).expect("the default run can be set up");
     session.trainer.step().expect("a step succeeds");
     let temporary = tempfile::tempdir_in(parent).expect("a folder can be made");
     DefaultRun {

@@ -8,8 +8,9 @@ use burn::record::{
 use burn_flex::{Flex, FlexDevice};
 use dacapo::{
     adamw::{AdamWConfig, ParamGroup, ScheduleConfig},
+    compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
-    digits::{Cpu, DigitsModel, Session},
+    digits::{DigitsModel, Session},
     models::{ConvNet, Vit},
     record::{FsStorage, Tree, commit, read_sealed, seal},
     trainer::{Info, ResetOptimizer, TrainerRecord, payload_tree},
@@ -187,13 +188,15 @@ fn conv_net() -> RunConfig {
 
 /// The state after 5 of 9 steps, with a change of identity accepted after step 4.
 fn state<M: DigitsModel<Cpu>>(mut config: RunConfig) -> TrainerRecord {
-    let mut session = Session::<Cpu, M>::start(&mut config).expect("the settings are right");
+    let mut session =
+        Session::<Cpu, M>::start(&mut config, &Default::default()).expect("the settings are right");
     for _ in 0..4 {
         session.trainer.step().expect("a step");
     }
     let mut record = session.trainer.to_record(Info::default()).expect("a state");
     record.identity.cpu_features = vec!["made-up".to_owned()];
-    let mut session = Session::<Cpu, M>::resume(&config, record, true).expect("accepted");
+    let mut session =
+        Session::<Cpu, M>::resume(&config, &Default::default(), record, true).expect("accepted");
     session.trainer.step().expect("a step");
     let info = Info {
         saved_unix_ms: 1_700_000_000_000,

@@ -12,7 +12,7 @@ use burn::{
 use burn_flex::Flex;
 use dacapo::{
     adamw::{AdamWConfig, Schedule},
-    digits::Cpu,
+    compute::Cpu,
     rng::RngHub,
     trainer::{
         EarlyStoppingConfig, Identity, Info, ResetOptimizer, RunFolder, STREAMS, ScheduleUnit,

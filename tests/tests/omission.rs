@@ -10,8 +10,9 @@ use burn_flex::Flex;
 use dacapo::{
     CliError,
     adamw::{AdamWConfig, MomentsRecord, ScheduleConfig},
+    compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
-    digits::{Cpu, DigitsModel, Session},
+    digits::{DigitsModel, Session},
     models::{ConvNet, Vit},
     trainer::{Direction, Info, Parent, PartialEpoch, TrainerRecord, payload_tree},
 };
@@ -27,7 +28,8 @@ struct Run {
 impl Run {
     /// Trains `config`, three steps an epoch, and keeps the state after `steps` steps.
     fn new<M: DigitsModel<Cpu>>(mut config: RunConfig, steps: u64) -> Self {
-        let mut session = Session::<Cpu, M>::start(&mut config).expect("the settings are right");
+        let mut session = Session::<Cpu, M>::start(&mut config, &Default::default())
+            .expect("the settings are right");
         let start = record(&session);
         for _ in 0..steps {
             session.trainer.step().expect("a step succeeds");
@@ -74,7 +76,7 @@ impl Run {
         let mut record = self.middle.clone();
         edit(&mut record);
         // Accepting changes, so that only what can never be accepted is refused.
-        Session::resume(&self.config, record, true)
+        Session::resume(&self.config, &Default::default(), record, true)
     }
 }
 

@@ -3,25 +3,28 @@
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 use dacapo_trainer::Identity;
 
+use crate::compute::Compute;
+
 /// The version of Burn that the workspace pins.
 const BURN: &str = "0.21.0";
 
-/// The identity of runs on backend `B`, with the settings `shared_config`. The base's
-/// hash is the trainer's to fill in.
-pub fn identity<B: Backend>(shared_config: &str, device: &B::Device) -> Identity {
+/// The identity of runs on `device`, with the settings `shared_config`. The base's hash
+/// is the trainer's to fill in.
+pub fn identity<B: Compute>(shared_config: &str, device: &B::Device) -> Identity {
+    let facts = B::facts(device);
     Identity {
         base_hash: String::new(),
         config_hash: blake3::hash(shared_config.as_bytes()).to_hex().to_string(),
         dacapo: env!("CARGO_PKG_VERSION").to_owned(),
         burn: BURN.to_owned(),
-        backend: B::name(device),
-        device: "cpu".to_owned(),
-        precision: "f32".to_owned(),
-        kernel_plan: "fixed".to_owned(),
+        backend: B::InnerBackend::name(device),
+        device: facts.device,
+        precision: facts.precision,
+        kernel_plan: facts.kernel_plan,
         cargo_features: cargo_features(),
         cpu_features: cpu_features(),
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-        numerics: numerics::<B>(device),
+        numerics: numerics::<B::InnerBackend>(device),
     }
 }
 

@@ -13,10 +13,11 @@
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
 //!
 //! # What this crate does not do
-//! Nothing here trains: [`trainer`] does. The modules [`config`], [`digits`] and [`cli`]
+//! Nothing here trains: [`trainer`] does. The modules [`config`], [`compute`], [`digits`] and [`cli`]
 //! only set it up, show it and read clock, environment and terminal for it.
 
 pub mod cli;
+pub mod compute;
 pub mod config;
 pub mod digits;
 mod error;

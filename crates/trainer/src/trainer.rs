@@ -235,6 +235,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         &self.model
     }
 
+    /// The device.
+    pub fn device(&self) -> &B::Device {
+        &self.device
+    }
+
     /// The task.
     pub fn task(&self) -> &T {
         &self.task

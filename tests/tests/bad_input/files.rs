@@ -40,9 +40,16 @@ fn unknown_device_is_replaced() {
     let sandbox = sandbox!();
     let mut args = Settings::small().train("run");
     args.extend(["--device", "cuda"].map(str::to_owned));
-    let cause = ["--device cuda is not available", "Use --device cpu"];
+    let cause = ["--device cuda:0", "use --device cpu"];
     assert_refused(&sandbox, args, &cause);
+    assert!(!sandbox.path("run").exists());
+    sandbox
+        .run(Settings::small().train_until("run", 1))
+        .expect_success();
     assert_refused(&sandbox, ["resume", "run", "--device", "cuda"], &cause);
+    let unknown = sandbox.run(["resume", "run", "--device", "gpu"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("use cpu or cuda:N"), "{}", unknown.err);
 }
 
 #[test]

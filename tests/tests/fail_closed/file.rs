@@ -5,8 +5,9 @@ use std::path::Path;
 use burn_flex::Flex;
 use dacapo::{
     adamw::{ParamGroup, ScheduleConfig},
+    compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
-    digits::{Cpu, DigitsModel, Session},
+    digits::{DigitsModel, Session},
     models::{ConvNet, Vit},
     record::{open, seal},
     trainer::{Info, TrainerRecord},
@@ -44,14 +45,16 @@ impl File {
             min_factor: 0.1,
         };
         config.optimizer.amsgrad = true;
-        let mut session = Session::<Cpu, M>::start(&mut config).expect("the settings are right");
+        let mut session = Session::<Cpu, M>::start(&mut config, &Default::default())
+            .expect("the settings are right");
         for _ in 0..4 {
             session.trainer.step().expect("a step succeeds");
         }
         let mut record = session.trainer.to_record(Info::default()).expect("a state");
         // A lineage, so that its leaves are there to be removed.
         record.identity.cpu_features.push("another".to_owned());
-        let mut session = Session::<Cpu, M>::resume(&config, record, true).expect("accepted");
+        let mut session = Session::<Cpu, M>::resume(&config, &Default::default(), record, true)
+            .expect("accepted");
         session.trainer.step().expect("a step succeeds");
         let record = session.trainer.to_record(Info::default()).expect("a state");
         assert_eq!(record.run.lineage.len(), 1);
@@ -109,10 +112,17 @@ impl File {
             TrainerRecord::from_payload(path, payload).map_err(|error| error.to_string())?;
         let resumed = match self.config.model.kind {
             // Accepting another identity: a missing leaf is none.
-            ModelKind::Vit => Session::<Cpu, Vit<Cpu>>::resume(&self.config, record, true).err(),
-            ModelKind::ConvNet => {
-                Session::<Cpu, ConvNet<Cpu>>::resume(&self.config, record, true).err()
+            ModelKind::Vit => {
+                Session::<Cpu, Vit<Cpu>>::resume(&self.config, &Default::default(), record, true)
+                    .err()
             }
+            ModelKind::ConvNet => Session::<Cpu, ConvNet<Cpu>>::resume(
+                &self.config,
+                &Default::default(),
+                record,
+                true,
+            )
+            .err(),
         };
         resumed.map_or(Ok(()), |error| Err(error.to_string()))
     }

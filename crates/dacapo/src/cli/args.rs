@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
 
+use crate::compute::DeviceName;
+
 /// Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.
 #[derive(Debug, Parser)]
 #[command(
@@ -90,9 +92,9 @@ pub struct TrainArgs {
     /// Epochs to train (train.epochs).
     #[arg(long, value_name = "N", value_parser = toml_integer())]
     pub epochs: Option<u64>,
-    /// Where to compute.
+    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
     #[arg(long, default_value = "cpu")]
-    pub device: String,
+    pub device: DeviceName,
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]
     pub stop_after_step: Option<u64>,
@@ -133,9 +135,9 @@ pub struct ResumeArgs {
     /// recorded in the run's lineage.
     #[arg(long)]
     pub allow_identity_change: bool,
-    /// Where to compute.
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
+    /// Where to compute [default: where the run did].
+    #[arg(long)]
+    pub device: Option<DeviceName>,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,

@@ -5,14 +5,15 @@ use dacapo_trainer::{Outcome, StopReason, Trainer};
 use serde_json::{Value, json};
 
 use crate::{
+    compute::Compute,
     config::{AdaptMode, RunConfig},
-    digits::{Accuracy, Cpu, DigitsModel, DigitsTask, Session},
+    digits::{Accuracy, DigitsModel, DigitsTask, Session},
 };
 
 /// What is about to run.
-pub(crate) fn announcement<M: DigitsModel<Cpu>>(
+pub(crate) fn announcement<B: Compute, M: DigitsModel<B>>(
     root: &Path,
-    session: &Session<Cpu, M>,
+    session: &Session<B, M>,
     config: &RunConfig,
 ) -> String {
     let trainer = &session.trainer;
@@ -58,7 +59,7 @@ fn classes(seen: &[u8]) -> String {
 }
 
 /// What a session of training ended with.
-pub(crate) struct Summary<'a, M: DigitsModel<Cpu>> {
+pub(crate) struct Summary<'a, B: Compute, M: DigitsModel<B>> {
     pub(crate) root: &'a Path,
     pub(crate) outcome: Outcome,
     pub(crate) already_finished: bool,
@@ -68,11 +69,11 @@ pub(crate) struct Summary<'a, M: DigitsModel<Cpu>> {
     pub(crate) accuracy: Option<(Accuracy, Accuracy)>,
     pub(crate) state_hash: String,
     pub(crate) saved: Option<&'a Path>,
-    pub(crate) trainer: &'a Trainer<Cpu, DigitsTask<Cpu, M>>,
+    pub(crate) trainer: &'a Trainer<B, DigitsTask<B, M>>,
     pub(crate) seen: &'a [u8],
 }
 
-impl<M: DigitsModel<Cpu>> Summary<'_, M> {
+impl<B: Compute, M: DigitsModel<B>> Summary<'_, B, M> {
     pub(crate) fn json(&self) -> Value {
         let stopping = self.trainer.early_stopping();
         let accuracy = self.accuracy.map(|(before, after)| {

@@ -1,8 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use burn_flex::Flex;
 use dacapo_models::{ConvNet, Vit};
-use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, run};
+use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, TrainerRecord, run};
 use serde_json::json;
 
 use super::{
@@ -16,14 +15,16 @@ use super::{
 };
 use crate::{
     CliError,
+    compute::{Compute, Cpu, DeviceName},
     config::{ModelKind, RunConfig, load_config},
-    digits::{Cpu, DigitsModel, Session},
+    digits::{DigitsModel, Session},
 };
 
 /// How a session of training is to go.
 struct Plan {
     root: PathBuf,
     config: RunConfig,
+    device: DeviceName,
     start: Start,
     stop_after: Option<u64>,
     json: bool,
@@ -33,7 +34,10 @@ struct Plan {
 
 enum Start {
     New,
-    Resume { allow_identity_change: bool },
+    Resume {
+        record: Box<TrainerRecord>,
+        allow_identity_change: bool,
+    },
 }
 
 pub(crate) fn train(args: &TrainArgs) -> Result<i32, CliError> {
@@ -55,7 +59,6 @@ fn new_run(
     name: &str,
     save: Option<PathBuf>,
 ) -> Result<i32, CliError> {
-    check_device(&args.device)?;
     let mut set = args.set.clone();
     set.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     set.extend(args.epochs.map(|epochs| format!("train.epochs={epochs}")));
@@ -63,6 +66,7 @@ fn new_run(
     dispatch(Plan {
         root: run_dir::choose(args.out.as_deref(), name)?,
         config,
+        device: args.device,
         start: Start::New,
         stop_after: args.stop_after_step,
         json: args.json,
@@ -71,15 +75,24 @@ fn new_run(
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
-    check_device(&args.device)?;
     let mut config = run_dir::read_config(&args.dir)?;
     if let Some(epochs) = args.epochs {
         config.train.epochs = epochs;
     }
+    let folder = RunFolder::new(&args.dir);
+    let name = folder.latest()?.ok_or_else(|| no_checkpoint(&args.dir))?;
+    let record = Box::new(folder.load(&name)?);
+    run_dir::check_unchanged(&config, &record.run.config)?;
+    let recorded = match record.identity.device.as_str() {
+        "cpu" => DeviceName::Cpu,
+        _ => DeviceName::Cuda(0),
+    };
     dispatch(Plan {
         root: args.dir.clone(),
         config,
+        device: args.device.unwrap_or(recorded),
         start: Start::Resume {
+            record,
             allow_identity_change: args.allow_identity_change,
         },
         stop_after: args.stop_after_step,
@@ -92,28 +105,49 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
     if let Some(path) = &plan.save {
         check_save(path)?;
     }
-    match plan.config.model.kind {
-        ModelKind::Vit => execute::<Vit<Cpu>>(plan),
-        ModelKind::ConvNet => execute::<ConvNet<Cpu>>(plan),
+    match plan.device {
+        DeviceName::Cpu => with_model::<Cpu>(plan, &Default::default()),
+        #[cfg(feature = "cuda")]
+        DeviceName::Cuda(index) => {
+            let device = crate::compute::open_cuda(index)?;
+            with_model::<crate::compute::Cuda>(plan, &device)
+        }
+        #[cfg(not(feature = "cuda"))]
+        DeviceName::Cuda(index) => Err(CliError::input(
+            format!(
+                "--device cuda:{index} is not available: this program was built without the \
+                 feature `cuda`"
+            ),
+            "Build it with `cargo build --release --features cuda`, or use --device cpu",
+        )),
     }
 }
 
-fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
+fn with_model<B: Compute>(plan: Plan, device: &B::Device) -> Result<i32, CliError> {
+    match plan.config.model.kind {
+        ModelKind::Vit => execute::<B, Vit<B>>(plan, device),
+        ModelKind::ConvNet => execute::<B, ConvNet<B>>(plan, device),
+    }
+}
+
+fn execute<B: Compute, M: DigitsModel<B>>(
+    mut plan: Plan,
+    device: &B::Device,
+) -> Result<i32, CliError> {
     let folder = RunFolder::new(&plan.root);
     let (mut session, earlier) = match plan.start {
         Start::New => {
-            let session = Session::<Cpu, M>::start(&mut plan.config)?;
+            let session = Session::<B, M>::start(&mut plan.config, device)?;
             run_dir::create(&plan.root, &plan.config)?;
             (session, Info::default())
         }
         Start::Resume {
+            record,
             allow_identity_change,
         } => {
-            let name = folder.latest()?.ok_or_else(|| no_checkpoint(&plan.root))?;
-            let record = folder.load(&name)?;
-            run_dir::check_unchanged(&plan.config, &record.run.config)?;
             let earlier = record.info.clone();
-            let session = Session::<Cpu, M>::resume(&plan.config, record, allow_identity_change)?;
+            let session =
+                Session::<B, M>::resume(&plan.config, device, *record, allow_identity_change)?;
             run_dir::write_config(&plan.root, &plan.config)?;
             (session, earlier)
         }
@@ -182,7 +216,7 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         state_hash: session
             .trainer
             .to_record(observer.info())?
-            .state_hash::<Flex>()?,
+            .state_hash::<B::InnerBackend>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
         trainer: &session.trainer,
         seen: &session.seen,
@@ -196,16 +230,6 @@ fn execute<M: DigitsModel<Cpu>>(mut plan: Plan) -> Result<i32, CliError> {
         Outcome::Stopped(StopReason::Terminate) => 143,
         _ => 0,
     })
-}
-
-fn check_device(device: &str) -> Result<(), CliError> {
-    match device {
-        "cpu" => Ok(()),
-        other => Err(CliError::input(
-            format!("--device {other} is not available: this build computes on the CPU only"),
-            "Use --device cpu",
-        )),
-    }
 }
 
 /// Refuses now what could not be written when the run ends.

@@ -12,5 +12,5 @@ pub use base_record::BaseRecord;
 pub use classifier::Classifier;
 pub use model::DigitsModel;
 pub(crate) use model::architecture;
-pub use session::{Cpu, Session};
+pub use session::Session;
 pub use task::DigitsTask;

@@ -1,7 +1,6 @@
 use std::path::Path;
 
-use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
-use burn_flex::Flex;
+use burn::tensor::backend::AutodiffBackend;
 use dacapo_adamw::Schedule;
 use dacapo_dora::{DoraConfig, attach_matching};
 use dacapo_models::Digits;
@@ -13,12 +12,10 @@ use dacapo_trainer::{
 use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture};
 use crate::{
     CliError,
+    compute::Compute,
     config::{AdaptMode, ModelConfig, ModelKind, RunConfig},
     identity::identity,
 };
-
-/// The CPU backend that training runs on.
-pub type Cpu = Autodiff<Flex>;
 
 /// A digits run of one architecture, set up from its configuration.
 pub struct Session<B: AutodiffBackend, M: DigitsModel<B>> {
@@ -39,14 +36,14 @@ struct Parts<B: AutodiffBackend, M: DigitsModel<B>> {
     seen: Vec<u8>,
 }
 
-impl<M: DigitsModel<Cpu>> Session<Cpu, M> {
+impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
     /// A run before its first step; fills in what `config` leaves open (the schedule's total).
     ///
     /// # Errors
     /// Whatever in `config` cannot be used.
-    pub fn start(config: &mut RunConfig) -> Result<Self, CliError> {
-        resolve::<M>(config)?;
-        let parts = Parts::<Cpu, M>::new(config)?;
+    pub fn start(config: &mut RunConfig, device: &B::Device) -> Result<Self, CliError> {
+        resolve::<B, M>(config, device)?;
+        let parts = Parts::new(config, device)?;
         Ok(Self {
             trainer: Trainer::new(
                 parts.task,
@@ -66,10 +63,11 @@ impl<M: DigitsModel<Cpu>> Session<Cpu, M> {
     /// Whatever in `record` does not fit `config` or this program.
     pub fn resume(
         config: &RunConfig,
+        device: &B::Device,
         record: TrainerRecord,
         allow_identity_change: bool,
     ) -> Result<Self, CliError> {
-        let parts = Parts::<Cpu, M>::new(config)?;
+        let parts = Parts::new(config, device)?;
         Ok(Self {
             trainer: Trainer::resume(
                 parts.task,
@@ -94,7 +92,7 @@ impl<M: DigitsModel<Cpu>> Session<Cpu, M> {
         config: &RunConfig,
         best: &TrainerRecord,
     ) -> Result<(Accuracy, Accuracy), CliError> {
-        let before = Parts::<Cpu, M>::new(config)?;
+        let before = Parts::<B, M>::new(config, self.trainer.device())?;
         let task = self.trainer.task();
         let accuracy_before = task.test_accuracy(&before.model.valid(), &self.seen);
         let mut after = module_tensors(&before.model.valid());
@@ -131,16 +129,15 @@ impl<M: DigitsModel<Cpu>> Session<Cpu, M> {
     }
 }
 
-impl<M: DigitsModel<Cpu>> Parts<Cpu, M> {
-    fn new(config: &RunConfig) -> Result<Self, CliError> {
-        let device = <Cpu as burn::tensor::backend::BackendTypes>::Device::default();
-        let task = DigitsTask::new(&config.data, device)?;
+impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
+    fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
+        let task = DigitsTask::new(&config.data, device.clone())?;
         check_sizes(&config.model, task.classes())?;
         let mut streams = STREAMS.to_vec();
-        streams.push(DigitsTask::<Cpu, M>::STREAM);
+        streams.push(DigitsTask::<B, M>::STREAM);
         let mut rng = RngHub::new(config.run.seed, &streams);
 
-        let mut model = M::random(&config.model, rng.stream("init")?, &device)?;
+        let mut model = M::random(&config.model, rng.stream("init")?, device)?;
         let mut seen = Vec::new();
         if let Some(base) = read_base(config)? {
             model = load_tensors(model, "model.base", &base.tensors)?;
@@ -168,9 +165,9 @@ impl<M: DigitsModel<Cpu>> Parts<Cpu, M> {
             task,
             model,
             settings: settings(config, schedule, trainable, shared.clone()),
-            identity: identity::<Flex>(&shared, &device),
+            identity: identity::<B>(&shared, device),
             rng,
-            device,
+            device: device.clone(),
             seen,
         })
     }
@@ -178,8 +175,11 @@ impl<M: DigitsModel<Cpu>> Parts<Cpu, M> {
 
 /// Fills in the schedule's total: from then on it is a setting like any other, so that
 /// training for longer later does not bend the schedule.
-fn resolve<M: DigitsModel<Cpu>>(config: &mut RunConfig) -> Result<(), CliError> {
-    let task = DigitsTask::<Cpu, M>::new(&config.data, Default::default())?;
+fn resolve<B: Compute, M: DigitsModel<B>>(
+    config: &mut RunConfig,
+    device: &B::Device,
+) -> Result<(), CliError> {
+    let task = DigitsTask::<B, M>::new(&config.data, device.clone())?;
     let len = task.split().train.len();
     let settings = settings(config, Schedule::Constant {}, "*", String::new());
     settings.validate(len)?;
