@@ -6,6 +6,8 @@ mod clock;
 mod event_log;
 mod inspect;
 mod observer;
+#[cfg(feature = "cuda")]
+mod open_cuda;
 mod output;
 mod run_dir;
 mod signals;

@@ -85,7 +85,9 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
     run_dir::check_unchanged(&config, &record.run.config)?;
     let recorded = match record.identity.device.as_str() {
         "cpu" => DeviceName::Cpu,
-        _ => DeviceName::Cuda(0),
+        _ if cfg!(feature = "cuda") => DeviceName::Cuda(0),
+        // The check of the identity then says where the run computed.
+        _ => DeviceName::Cpu,
     };
     dispatch(Plan {
         root: args.dir.clone(),
@@ -109,7 +111,7 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
         DeviceName::Cpu => with_model::<Cpu>(plan, &Default::default()),
         #[cfg(feature = "cuda")]
         DeviceName::Cuda(index) => {
-            let device = crate::compute::open_cuda(index)?;
+            let device = super::open_cuda::open_cuda(index)?;
             with_model::<crate::compute::Cuda>(plan, &device)
         }
         #[cfg(not(feature = "cuda"))]

@@ -1,14 +1,8 @@
-use std::{
-    panic::{self, AssertUnwindSafe},
-    path::PathBuf,
-};
-
 use burn::backend::Autodiff;
 use burn_cuda::CudaDevice;
-use cudarc::{driver::CudaContext, nvrtc::compile_ptx};
+use cudarc::driver::{CudaContext, DriverError};
 
 use super::{Compute, DeviceFacts};
-use crate::CliError;
 
 /// The CUDA backend that training runs on, without autotune and fusion: with autotune
 /// every process may choose other kernels, and with them other bits.
@@ -16,13 +10,8 @@ pub type Cuda = Autodiff<burn_cuda::Cuda>;
 
 impl Compute for Cuda {
     fn facts(device: &CudaDevice) -> DeviceFacts {
-        let name = quietly(|| {
-            let context = CudaContext::new(device.index).ok()?;
-            let (major, minor) = context.compute_capability().ok()?;
-            Some(format!("{} (sm_{major}{minor})", context.name().ok()?))
-        });
         DeviceFacts {
-            device: name.flatten().unwrap_or_else(|| "cuda".to_owned()),
+            device: model(device.index).unwrap_or_else(|error| format!("cuda ({error})")),
             // Burn's matrix products of f32 run on tensor cores where there are any.
             precision: "tf32".to_owned(),
             kernel_plan: "cubek default, no autotune, no fusion".to_owned(),
@@ -30,78 +19,9 @@ impl Compute for Cuda {
     }
 }
 
-/// The GPU with this index, once everything that kernels need at run time is there.
-///
-/// # Errors
-/// Names what is missing: the driver, the device, NVRTC or the CUDA headers.
-pub fn open_cuda(index: usize) -> Result<CudaDevice, CliError> {
-    let missing = |what: String, next: &str| {
-        Err(CliError::input(
-            format!("--device cuda:{index} cannot be used: {what}"),
-            format!("{next}, or use --device cpu"),
-        ))
-    };
-    match quietly(|| CudaContext::new(index).map(|_| ())) {
-        None => {
-            return missing(
-                "the CUDA driver (libcuda) is missing".to_owned(),
-                "Install an NVIDIA driver",
-            );
-        }
-        Some(Err(error)) => {
-            return missing(
-                format!("the driver shows no such device ({error})"),
-                "See nvidia-smi for the devices",
-            );
-        }
-        Some(Ok(())) => {}
-    }
-    let program = "extern \"C\" __global__ void probe() {}";
-    match quietly(|| compile_ptx(program).map(|_| ())) {
-        None => {
-            return missing(
-                "NVRTC (libnvrtc), which compiles the kernels, is missing".to_owned(),
-                "Install the CUDA toolkit and put its lib64 on LD_LIBRARY_PATH",
-            );
-        }
-        Some(Err(error)) => {
-            return missing(
-                format!("NVRTC does not work ({error})"),
-                "Install a CUDA toolkit that fits the driver",
-            );
-        }
-        Some(Ok(())) => {}
-    }
-    let headers = toolkit().join("include").join("cuda_fp16.h");
-    if !headers.is_file() {
-        return missing(
-            format!(
-                "the CUDA headers are missing: there is no {}",
-                headers.display()
-            ),
-            "Install the CUDA toolkit and set CUDA_PATH to its folder",
-        );
-    }
-    Ok(CudaDevice { index })
-}
-
-/// Where Burn looks for the headers.
-fn toolkit() -> PathBuf {
-    match std::env::var_os("CUDA_PATH") {
-        Some(path) => path.into(),
-        None => ["/usr/local/cuda", "/opt/cuda"]
-            .into_iter()
-            .map(PathBuf::from)
-            .find(|path| path.exists())
-            .unwrap_or_else(|| "/usr/local/cuda".into()),
-    }
-}
-
-/// Runs `probe`, which panics where a library cannot be loaded, without a word about it.
-fn quietly<R>(probe: impl FnOnce() -> R) -> Option<R> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let result = panic::catch_unwind(AssertUnwindSafe(probe));
-    panic::set_hook(hook);
-    result.ok()
+/// The GPU's name and compute capability.
+fn model(index: usize) -> Result<String, DriverError> {
+    let context = CudaContext::new(index)?;
+    let (major, minor) = context.compute_capability()?;
+    Ok(format!("{} (sm_{major}{minor})", context.name()?))
 }

@@ -11,7 +11,7 @@ use burn::tensor::backend::AutodiffBackend;
 
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
-pub use cuda::{Cuda, open_cuda};
+pub use cuda::Cuda;
 pub use device_facts::DeviceFacts;
 pub use device_name::DeviceName;
 
