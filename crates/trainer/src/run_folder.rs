@@ -81,11 +81,11 @@ impl RunFolder {
         if best {
             self.store.set_pointer(Self::BEST, name)?;
         }
-        commit(
-            &FsStorage,
-            &self.root.join("history.csv"),
-            history.as_bytes(),
-        )?;
+        // It changes once an epoch, and a commit waits for the disk twice.
+        let path = self.root.join("history.csv");
+        if std::fs::read(&path).ok().as_deref() != Some(history.as_bytes()) {
+            commit(&FsStorage, &path, history.as_bytes())?;
+        }
         self.store.set_pointer(Self::LATEST, name)?;
         Ok(())
     }
