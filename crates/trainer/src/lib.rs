@@ -15,6 +15,7 @@
 //! no data set (a [`Task`] does), and touches files only through `dacapo-record`.
 
 mod checkpoint_policy;
+mod checkpoint_writer;
 mod data_record;
 mod direction;
 mod early_stopping;

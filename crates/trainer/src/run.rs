@@ -1,13 +1,17 @@
+use std::thread;
+
 use burn::tensor::backend::AutodiffBackend;
 
 use crate::{
     CheckpointPolicy, Event, Observer, Outcome, RunFolder, StopReason, Task, Trainer, TrainerError,
+    checkpoint_writer::{CheckpointWriter, Job},
 };
 
 /// Trains until the end, `stop_after` optimizer steps or the observer's wish, committing
 /// checkpoints to `folder`.
 ///
-/// Whatever the outcome, the state that it leaves in memory is committed.
+/// A checkpoint is committed while the next step is computed. Whatever the outcome, the
+/// state that it leaves in memory is committed when this returns.
 ///
 /// # Errors
 /// Those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
@@ -18,12 +22,34 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
     stop_after: Option<u64>,
     observer: &mut O,
 ) -> Result<Outcome, TrainerError> {
+    thread::scope(|scope| {
+        let mut writer = CheckpointWriter::spawn::<B::InnerBackend>(scope, folder, policy);
+        let outcome = train(trainer, folder, policy, stop_after, observer, &mut writer);
+        // Also after an error: the last checkpoint is what one goes on from.
+        let last = writer.flush();
+        let outcome = outcome?;
+        note_checkpoint(observer, last?)?;
+        Ok(outcome)
+    })
+}
+
+fn train<B: AutodiffBackend, T: Task<B>, O: Observer>(
+    trainer: &mut Trainer<B, T>,
+    folder: &RunFolder,
+    policy: &CheckpointPolicy,
+    stop_after: Option<u64>,
+    observer: &mut O,
+    writer: &mut CheckpointWriter,
+) -> Result<Outcome, TrainerError> {
     let mut committed = folder.latest()?.is_some();
     if !committed {
-        commit(trainer, folder, policy, false, observer)?;
+        commit(trainer, false, observer, writer)?;
+        // A folder that cannot be written to is told before the first step, not after.
+        note_checkpoint(observer, writer.flush()?)?;
         committed = true;
     }
     loop {
+        note_checkpoint(observer, writer.poll()?)?;
         if trainer.is_finished() {
             return Ok(match trainer.early_stopping().triggered {
                 true => Outcome::StoppedEarly,
@@ -37,7 +63,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
         };
         if let Some(reason) = reason {
             if !committed {
-                commit(trainer, folder, policy, false, observer)?;
+                commit(trainer, false, observer, writer)?;
             }
             return Ok(Outcome::Stopped(reason));
         }
@@ -53,7 +79,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
             note(observer, &Event::Epoch(end))?;
         }
         if improved || trainer.is_finished() || due(trainer, policy) {
-            commit(trainer, folder, policy, improved, observer)?;
+            commit(trainer, improved, observer, writer)?;
             committed = true;
         }
     }
@@ -67,16 +93,24 @@ fn due<B: AutodiffBackend, T: Task<B>>(trainer: &Trainer<B, T>, policy: &Checkpo
 
 fn commit<B: AutodiffBackend, T: Task<B>, O: Observer>(
     trainer: &Trainer<B, T>,
-    folder: &RunFolder,
-    policy: &CheckpointPolicy,
     best: bool,
     observer: &mut O,
+    writer: &mut CheckpointWriter,
 ) -> Result<(), TrainerError> {
-    let name = trainer.checkpoint_name();
-    folder.save::<B::InnerBackend>(&name, trainer.to_record(observer.info())?, best)?;
-    folder.prune(policy)?;
-    let step = trainer.global_step();
-    note(observer, &Event::Checkpoint { name, step, best })
+    let before = writer.submit(Job {
+        name: trainer.checkpoint_name(),
+        step: trainer.global_step(),
+        record: trainer.to_record(observer.info())?,
+        best,
+    })?;
+    note_checkpoint(observer, before)
+}
+
+fn note_checkpoint<O: Observer>(
+    observer: &mut O,
+    event: Option<Event>,
+) -> Result<(), TrainerError> {
+    event.map_or(Ok(()), |event| note(observer, &event))
 }
 
 fn note<O: Observer>(observer: &mut O, event: &Event) -> Result<(), TrainerError> {
