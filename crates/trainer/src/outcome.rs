@@ -1,6 +1,6 @@
 use crate::StopReason;
 
-/// How a call of [`run`](crate::run) ended. In every case the state is committed.
+/// How a call of [`run`](crate::run()) ended. In every case the state is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -6,7 +6,7 @@ use dacapo_rng::RngHub;
 
 use crate::{
     EpochRow, Identity, LineageEvent, Task, Trainer, TrainerError, TrainerRecord, TrainerSettings,
-    metrics::known_metrics, module_state, trainer::order_key,
+    hashes::order_key, metrics::known_metrics, module_state,
 };
 
 const OTHER_RUN: &str = "The checkpoint belongs to another run: resume it with the \

@@ -2,18 +2,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{
     module::AutodiffModule,
-    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+    tensor::{Tensor, backend::AutodiffBackend},
 };
 use dacapo_adamw::{AdamW, AdamWState, ParamSpec, Scheduler};
 use dacapo_rng::{DropoutKey, RngHub, epoch_permutation};
-use wildmatch::WildMatch;
 
 use crate::{
     DataRecord, EarlyStopping, EpochReport, EpochRow, Identity, Info, LineageEvent, PartialEpoch,
     ResetOptimizer, RunRecord, ScheduleUnit, StepContext, StepReport, Task, TrainerError,
     TrainerRecord, TrainerSettings,
+    hashes::{frozen_hashes, hash_all, order_key, short_hash},
     metrics::{check_monitor, known_metrics},
     module_state,
+    trainable::trainable,
 };
 
 type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
@@ -87,7 +88,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let adamw = AdamW::new(settings.optimizer.clone())?;
         let optimizer = adamw.init(&trainable, &device)?;
         let fingerprint = task.fingerprint();
-        let parent = serde_key(&settings.parent);
+        let parent = parent_key(&settings.parent);
         let run_id = short_hash(&[
             &identity.config_hash,
             &identity.base_hash,
@@ -401,98 +402,7 @@ fn epoch_checkpoint(epoch: u64, step: u64) -> String {
     format!("epoch-{epoch:04}-step-{step:08}")
 }
 
-/// The paths to train: every float tensor that a pattern names and that is no buffer.
-fn trainable<B: AutodiffBackend, T: Task<B>>(
-    task: &T,
-    model: &T::Model,
-    patterns: &[String],
-) -> Result<BTreeMap<String, ParamSpec>, TrainerError> {
-    let mut all = module_state::float_paths::<B, _>(model);
-    all.retain(|path, _| !task.is_buffer(path));
-    let mut chosen = BTreeMap::new();
-    for pattern in patterns {
-        let matcher = WildMatch::new(pattern);
-        let before = chosen.len();
-        let matching = all.iter().filter(|(path, _)| matcher.matches(path));
-        let mut found = false;
-        for (path, leaf) in matching {
-            found = true;
-            chosen.insert(path.clone(), leaf.clone());
-        }
-        if !found && before == chosen.len() {
-            let paths: Vec<&str> = all.keys().map(String::as_str).collect();
-            return Err(TrainerError::setting(
-                "trainable",
-                pattern,
-                "the pattern matches no parameter",
-                format!("Parameters are: {}", paths.join(", ")),
-            ));
-        }
-    }
-    if chosen.is_empty() {
-        return Err(TrainerError::setting(
-            "trainable",
-            "no pattern",
-            "at least one parameter must be trained",
-            "Name the parameters to train, for example *.adapter.*",
-        ));
-    }
-    Ok(chosen)
-}
-
-fn frozen_hashes<B: AutodiffBackend, T: Task<B>>(
-    task: &T,
-    model: &T::Model,
-    trainable: &BTreeSet<String>,
-) -> BTreeMap<String, blake3::Hash> {
-    let frozen = module_state::tensors(&model.valid(), |path| {
-        !trainable.contains(path) && !task.is_buffer(path)
-    });
-    frozen
-        .into_iter()
-        .map(|(path, data)| (path, hash_tensor(&data)))
-        .collect()
-}
-
-fn hash_tensor(data: &TensorData) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(format!("{:?}", data.dtype).as_bytes());
-    for dim in data.shape.iter() {
-        hasher.update(&(*dim as u64).to_le_bytes());
-    }
-    hasher.update(&[0xff]);
-    hasher.update(data.as_bytes());
-    hasher.finalize()
-}
-
-fn hash_all(hashes: &BTreeMap<String, blake3::Hash>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (path, hash) in hashes {
-        hasher.update(&(path.len() as u64).to_le_bytes());
-        hasher.update(path.as_bytes());
-        hasher.update(hash.as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-pub(crate) fn order_key(order: &[usize]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for index in order {
-        hasher.update(&(*index as u64).to_le_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-fn short_hash(parts: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().to_hex()[..16].to_owned()
-}
-
-fn serde_key(parent: &Option<crate::Parent>) -> String {
+fn parent_key(parent: &Option<crate::Parent>) -> String {
     match parent {
         Some(parent) => format!("{}@{}", parent.run_id, parent.step),
         None => String::new(),
