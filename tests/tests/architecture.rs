@@ -12,6 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
+    ("dacapo-kernels", &[]),
     ("dacapo-adamw", &[]),
     ("dacapo-dora", &["dacapo-rng"]),
     ("dacapo-models", &["dacapo-dora", "dacapo-rng"]),
