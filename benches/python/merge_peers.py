@@ -231,6 +231,7 @@ def main():
     warnings.filterwarnings("ignore")
     bench = Bench(args, device)
     report = bench.report
+    report.set("event_overhead_us", bench.clock.overhead_us)
     report.set("copy_gb_per_s", bench.clock.copy_bandwidth())
 
     def precisions(dtype):

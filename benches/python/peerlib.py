@@ -8,7 +8,8 @@ Times are CUDA events around one call, three ways:
            CPU: device time alone. Inputs may still be in the L2 cache.
     cold   as warm, and a buffer larger than any L2 cache is written before each call.
 
-On the CPU (to try the scripts out) all three are the wall clock.
+From the last two the time between two events with nothing between them is subtracted. On the CPU
+(to try the scripts out) all three are the wall clock.
 """
 
 import contextlib
@@ -67,6 +68,9 @@ class Clock:
         self.cuda = device.type == "cuda"
         bytes_ = FLUSH_BYTES if self.cuda else 1 << 20
         self.flushed = torch.empty(bytes_ // 4, dtype=torch.int32, device=device)
+        self.overhead_us = 0.0
+        if self.cuda:
+            self.overhead_us = statistics.median(self._run(lambda: None, 1e-4, False))
 
     def measure(self, call, warm_up=5):
         """Microseconds of `call()`: medians, and the 10th and 90th percentile of `warm`."""
@@ -106,7 +110,8 @@ class Clock:
                 end.synchronize()
         self.synchronize()
         if self.cuda:
-            times = [1e3 * begin.elapsed_time(end) for begin, end in times]
+            overhead = self.overhead_us if queueing else 0.0
+            times = [1e3 * begin.elapsed_time(end) - overhead for begin, end in times]
         return times
 
     def synchronize(self):
