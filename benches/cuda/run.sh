@@ -30,9 +30,9 @@ for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
-    [tests]=${LIMIT_TESTS:-60} [sanitizer]=${LIMIT_SANITIZER:-60} [merge]=${LIMIT_MERGE:-110}
-    [adamw]=${LIMIT_ADAMW:-30} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-110}
-    [vit]=${LIMIT_VIT:-110}
+    [tests]=${LIMIT_TESTS:-50} [sanitizer]=${LIMIT_SANITIZER:-50} [merge]=${LIMIT_MERGE:-90}
+    [adamw]=${LIMIT_ADAMW:-20} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-100}
+    [vit]=${LIMIT_VIT:-170}
 )
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -112,12 +112,13 @@ step() {
     return $rc
 }
 
-# bench NAME ARGUMENTS...: a benchmark of ours, if it was packed.
+# bench NAME ARGUMENTS...: a benchmark of ours, if it was packed. What follows the binary's name
+# tells its calls apart.
 bench() {
-    local name=$1
+    local name=$1 binary=${1%% *}
     shift
-    [ -x "$bin/benches/$name" ] || { skip "$name" "not packed"; return 1; }
-    step "$name" "$bin/benches/$name" "$@"
+    [ -x "$bin/benches/$binary" ] || { skip "$name" "not packed"; return 1; }
+    step "$name" "$bin/benches/$binary" "$@"
 }
 
 # peer NAME ARGUMENTS...: a PyTorch script, told how much time it has.
@@ -167,17 +168,17 @@ part_sanitizer() {
 }
 
 part_merge() {
-    bench merge_cuda --json "$out/merge_ours.json"
+    bench merge_cuda --cache "$work/kernels" --json "$out/merge_ours.json"
     peer merge_peers --json "$out/merge_peers.json"
 }
 
 part_adamw() {
-    bench adamw_cuda --json "$out/adamw_ours.json"
+    bench adamw_cuda --cache "$work/kernels" --json "$out/adamw_ours.json"
     peer adamw_peers --json "$out/adamw_peers.json"
 }
 
 part_matmul() {
-    bench matmul_plan --json "$out/matmul.json"
+    bench matmul_plan --seconds $(($(left) - 10)) --cache "$work/kernels" --json "$out/matmul.json"
 }
 
 part_exact() {
@@ -187,7 +188,13 @@ part_exact() {
 }
 
 part_vit() {
-    bench vit_l_step --json "$out/vit_ours.json"
+    local flavour
+    for flavour in peft clip-hba; do
+        bench "vit_l_step $flavour" --flavour "$flavour" \
+            --cache "$work/kernels" --json "$out/vit_ours_$flavour.json"
+    done
+    bench "vit_l_step profile" --warm-up 1 --steps 1 \
+        --cache "$work/kernels" --profile "$out/vit_profile.log"
     peer vit_l_step --json "$out/vit_peers.json"
 }
 
@@ -203,7 +210,7 @@ json_rows() {
 for part in "${parts[@]}"; do
     printf '\n== %s (at most %s s)\n' "$part" "${limit[$part]}"
     part_start=$SECONDS
-    rm -f "$out/$part"*.json "$out/$part"-*.log
+    rm -f "$out/$part"*.json "$out/$part"[-_]*.log
     "part_$part"
 done
 cd "$out" || exit 2

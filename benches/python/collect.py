@@ -162,24 +162,71 @@ def adamw(folder, summary):
 
 
 def vit(folder, summary):
-    ours, peers = load(folder, "vit_ours"), load(folder, "vit_peers")
-    both = rows_of(ours) + rows_of(peers)
+    # One file for every run of ours: each is a process of its own.
+    names = sorted(n[:-5] for n in os.listdir(folder) if n.startswith("vit_ours") and n.endswith(".json"))
+    ours = [row for name in names for row in rows_of(load(folder, name))]
+    both = ours + rows_of(load(folder, "vit_peers"))
     if not both:
         return []
-    # The peer's `bf16 base` stores what dacapo keeps in f32; its precision is bf16 all the same.
-    mine = {r["precision"]: r for r in rows_of(ours)}
+    # The fastest of ours is what peers are compared with. The peer's `bf16 base` stores in bf16
+    # what dacapo keeps in f32; its precision is bf16 all the same.
+    mine = {}
+    for row in sorted(ours, key=lambda r: -r["median_ms"]):
+        mine[row["precision"]] = row
     rows = []
     for row in sorted(both, key=lambda r: (r["precision"].split()[0], r["median_ms"])):
         own = mine.get(row["precision"].split()[0])
         times = ratio(row["median_ms"], own["median_ms"]) if own and row is not own else None
         rows.append([
             row["precision"], row["who"], row["compile"], figure(row["median_ms"]),
-            f"{times:.2f}" if times else "", figure(row["peak_gib"]), row["tensors"],
+            f"{times:.2f}" if times else "", figure(row.get("peak_gib")), figure(row.get("reserved_gib")), row["tensors"],
             row.get("state", "")[:16],
         ])
         summary.append({"part": "vit", "ratio": times, **row})
-    head = ["precision", "who", "mode", "ms a step", "over dacapo's", "peak GiB", "tensors", "state"]
+    head = ["precision", "who", "mode", "ms a step", "over dacapo's", "peak GiB", "reserved GiB",
+            "tensors", "state"]
     return ["", "A training step of ViT-L/14, DoRA on all blocks:", "", *table(head, rows)]
+
+
+UNITS = {"s": 1e3, "ms": 1.0, "\u00b5s": 1e-3, "ns": 1e-6}
+
+
+def milliseconds(text):
+    """Of a duration as Rust prints it."""
+    number = text.rstrip("smn\u00b5")
+    return float(number) * UNITS[text[len(number) :]]
+
+
+def profile(folder, summary):
+    """The last table of CubeCL's profile of a ViT-L step."""
+    path = os.path.join(folder, "vit_profile.log")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    heads = [i for i, line in enumerate(lines) if line.startswith("| Name ")]
+    kernels = []
+    for line in lines[heads[-1] + 2 :] if heads else []:
+        # Names hold bars, too.
+        cells = [cell.strip() for cell in line.strip().strip("|").rsplit("|", 3)]
+        if len(cells) != 4:
+            break
+        kernels.append((cells[0], milliseconds(cells[1]), int(cells[2])))
+    if not kernels:
+        return []
+    total = sum(ms for _, ms, _ in kernels)
+    count = sum(n for _, _, n in kernels)
+    summary += [{"part": "profile", "kernel": k, "ms": ms, "launches": n} for k, ms, n in kernels]
+    rows = [
+        [name.replace("|", "/")[:100], figure(ms), n, f"{100 * ms / total:.1f} %"]
+        for name, ms, n in kernels[:20]
+    ]
+    return [
+        "",
+        f"Where one ViT-L step goes: {count} launches, {figure(total)} ms, each waited for, so that "
+        "every launch carries some 10 us of waiting:",
+        "", *table(["kernel", "ms", "launches", "share"], rows),
+    ]
 
 
 def exact(folder, summary):
@@ -223,7 +270,7 @@ def main():
                 if data.get("copy_gb_per_s"):
                     facts[f"copy GB/s ({name} {side})"] = round(data["copy_gb_per_s"])
     lines.append("; ".join(f"{key} {value}" for key, value in facts.items()))
-    for part in (checks, exact, merge, adamw, vit):
+    for part in (checks, exact, merge, adamw, vit, profile):
         lines += part(folder, summary)
     steps = []
     path = os.path.join(folder, "parts.tsv")

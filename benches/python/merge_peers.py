@@ -209,7 +209,7 @@ def peft_layer(case):
     model = Model().to(case.w.device)
     model.linear.weight.data.copy_(case.w)
     config = LoraConfig(
-        r=case.rank, lora_alpha=S * case.rank, use_dora=True, target_modules=["linear"]
+        r=case.rank, lora_alpha=int(S) * case.rank, use_dora=True, target_modules=["linear"]
     )
     model = get_peft_model(model, config, autocast_adapter_dtype=False)
     layer = model.base_model.model.linear

@@ -16,7 +16,7 @@ matter.
     merged      W' = g (W + s B A) once a step, then one product: W' x
     none        the network alone, backward to the first block's input: what adapters are added to
 
-Precisions: `ieee` and `tf32` are f32 throughout; `bf16` is autocast over f32 weights, `bf16 base`
+Precisions: `f32` (IEEE) and `tf32` are f32 throughout; `bf16` is autocast over f32 weights, `bf16 base`
 autocast over linear weights stored in bf16.
 """
 
@@ -67,7 +67,8 @@ class Dora(nn.Module):
         g = self.m / norm
         base = F.linear(x, self.weight)
         low = F.linear(F.linear(x, self.a), self.b)
-        return base + self.bias + ((g - 1) * base + g * low * self.s)
+        # PEFT casts back, too: m, and with it the correction, is f32 under autocast.
+        return (base + self.bias + ((g - 1) * base + g * low * self.s)).to(base.dtype)
 
 
 def linear(size, d_in, d_out, kind):
@@ -155,7 +156,8 @@ def build(size, kind, device, base_dtype):
 
 
 def run(size, kind, precision, compile_, device, args):
-    """Seconds of each step after warm-up, peak bytes, trained tensors and numbers, last loss."""
+    """Seconds of each step, bytes in use and reserved at most, trained tensors and numbers, last
+    loss."""
     cuda = device.type == "cuda"
     half = precision.startswith("bf16")
     base_dtype = torch.bfloat16 if precision == "bf16 base" else None
@@ -195,17 +197,18 @@ def run(size, kind, precision, compile_, device, args):
         synchronize()
         seconds.append(time.perf_counter() - start)
     peak = torch.cuda.max_memory_allocated(device) if cuda else 0
-    return seconds, peak, len(trained), sum(p.numel() for p in trained), value
+    reserved = torch.cuda.max_memory_reserved(device) if cuda else 0
+    return seconds, peak, reserved, len(trained), sum(p.numel() for p in trained), value
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     common_arguments(parser, budget=170)
-    parser.add_argument("--warm-up", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=8, help="timed steps")
+    parser.add_argument("--warm-up", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=6, help="timed steps")
     parser.add_argument("--compile", default="blocks", choices=["blocks", "whole"])
     parser.add_argument("--kinds", default="peft,merged,peft lib,none")
-    parser.add_argument("--precisions", default="tf32,bf16,bf16 base,ieee")
+    parser.add_argument("--precisions", default="tf32,bf16,f32,bf16 base")
     args = parser.parse_args()
     device = device_of(args.device)
     warnings.filterwarnings("ignore")
@@ -223,7 +226,7 @@ def main():
 
     def step(kind, precision, compile_):
         with matmul_precision(precision):
-            seconds, peak, tensors, numbers, loss = run(
+            seconds, peak, reserved, tensors, numbers, loss = run(
                 size, kind, precision, compile_, device, args
             )
         timed = seconds[args.warm_up :]
@@ -231,21 +234,31 @@ def main():
             who=f"pytorch {kind}", precision=precision, compile=compile_ or "eager",
             batch=size.batch, tensors=tensors, numbers=numbers, steps=len(timed),
             median_ms=1e3 * statistics.median(timed), fastest_ms=1e3 * min(timed),
-            warm_up_s=sum(seconds[: args.warm_up]), peak_gib=peak / 2**30, loss=loss,
+            warm_up_s=sum(seconds[: args.warm_up]), peak_gib=peak / 2**30,
+            reserved_gib=reserved / 2**30, loss=loss,
         )
 
     modes = [None] if args.no_compile else [None, args.compile]
     if args.no_compile:
         report.skip("torch.compile", "--no-compile")
     # What matters most first, for a run that is out of time.
-    for compile_ in modes:
-        for precision in precisions:
-            for kind in kinds:
-                if compile_ and kind in ("peft lib", "none"):
-                    continue
-                torch._dynamo.reset()
-                what = f"{kind} {precision} {compile_ or 'eager'}"
-                report.attempt(what, lambda: step(kind, precision, compile_))
+    main_precisions = [p for p in precisions if p != "bf16 base"]
+    ordered = [
+        (kind, precision, mode)
+        for group in (("peft", "merged"), ("peft lib", "none"))
+        for mode in modes
+        for precision in main_precisions
+        for kind in group
+        # Compiling PEFT itself takes minutes, and the bare network is a mere yardstick.
+        if mode is None or group[0] == "peft"
+    ]
+    if "bf16 base" in precisions:
+        ordered += [(kind, "bf16 base", mode) for mode in modes for kind in ("peft", "merged")]
+    for kind, precision, compile_ in ordered:
+        if kind in kinds:
+            torch._dynamo.reset()
+            what = f"{kind} {precision} {compile_ or 'eager'}"
+            report.attempt(what, lambda: step(kind, precision, compile_))
     report.write()
 
 
