@@ -6,3 +6,5 @@
 //!
 //! This crate knows no Burn and owns no memory: it launches on handles that the
 //! caller allocated.
+
+pub mod dora_merge;

@@ -1,0 +1,409 @@
+//! Choice of kernels and their launches. The choice depends on the problem alone.
+
+use cubecl::features::MmaConfig;
+use cubecl::ir::StorageType;
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::config::{Config, LANE, MatrixProducts};
+use super::forward::{self, Term};
+use super::tile::ExtentLaunch;
+use super::{Layout, MergeError, Problem, Storage};
+
+/// Calls a function `f::<R, W, A>` with the types of a problem.
+macro_rules! with_types {
+    ($problem:expr, $function:ident :: <$runtime:ty> $arguments:tt) => {
+        match $problem.weight {
+            Storage::F32 => with_types!(@factors $problem, $function, $runtime, f32, $arguments),
+            Storage::Bf16 => {
+                with_types!(@factors $problem, $function, $runtime, half::bf16, $arguments)
+            }
+            Storage::F16 => {
+                with_types!(@factors $problem, $function, $runtime, half::f16, $arguments)
+            }
+        }
+    };
+    (@factors $problem:expr, $function:ident, $runtime:ty, $weight:ty, $arguments:tt) => {
+        match $problem.factors {
+            Storage::F32 => $function::<$runtime, $weight, f32> $arguments,
+            Storage::Bf16 => $function::<$runtime, $weight, half::bf16> $arguments,
+            Storage::F16 => $function::<$runtime, $weight, half::f16> $arguments,
+        }
+    };
+}
+pub(super) use with_types;
+
+/// The frozen and the trained tensors of a merge, each contiguous.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// W, in the problem's layout and weight type.
+    pub weight: Handle,
+    /// A `[rank, in]`, in the factors' type.
+    pub lora_a: Handle,
+    /// B `[out, rank]`, in the factors' type.
+    pub lora_b: Handle,
+    /// m `[out]`, f32.
+    pub magnitude: Handle,
+    /// ‖W‖ `[out]`, f32, for a normalised base only.
+    pub base_norm: Option<Handle>,
+}
+
+/// What [`forward`] returns.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    /// W', like W.
+    pub weight: Handle,
+    /// n = ‖V‖ `[out]`, f32, without eps. The backward pass needs it.
+    pub norm: Handle,
+}
+
+/// Computes W' and the norm. One launch where a channel has at most 1,024
+/// inputs, else two: the norm's partial sums, then the scaling.
+///
+/// # Errors
+/// A size of 0 or too large, a constant that is not finite, a storage type that
+/// the device lacks, base norms missing or not asked for.
+pub fn forward<R: Runtime>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    inputs: &Inputs,
+) -> Result<Merged, MergeError> {
+    check(client, problem, inputs)?;
+    let merged = Merged {
+        weight: client.empty(problem.d_in * problem.d_out * problem.weight.size()),
+        norm: client.empty(problem.d_out * 4),
+    };
+    with_types!(
+        problem,
+        forward_typed::<R>(client, problem, inputs, &merged)
+    );
+    Ok(merged)
+}
+
+/// Computes n = ‖V‖ `[out]`, f32, alone, equal in every bit to [`forward`]'s.
+/// Two launches; W' is not written.
+///
+/// # Errors
+/// As [`forward`].
+pub fn norm<R: Runtime>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    inputs: &Inputs,
+) -> Result<Handle, MergeError> {
+    check(client, problem, inputs)?;
+    let config = config(client, problem);
+    let launch = Launch::new(client, problem, config);
+    let partials = client.empty(launch.splits() as usize * problem.d_out * 4);
+    with_types!(
+        problem,
+        reduce_typed::<R>(&launch, inputs, None, &partials, Term::Square)
+    );
+    let norm = client.empty(problem.d_out * 4);
+    // SAFETY: the kernel checks its position against the norm's length, and
+    // reads `splits` rows of that length.
+    #[allow(unsafe_code)]
+    unsafe {
+        forward::finish_norm::launch_unchecked::<R>(
+            client,
+            CubeCount::Static(problem.d_out.div_ceil(256) as u32, 1, 1),
+            CubeDim::new_1d(256),
+            ArrayArg::from_raw_parts(partials, launch.splits() as usize * problem.d_out),
+            ArrayArg::from_raw_parts(norm.clone(), problem.d_out),
+            launch.splits(),
+        );
+    }
+    Ok(norm)
+}
+
+/// The number of kernel launches of [`forward`].
+pub fn forward_launches(problem: &Problem) -> usize {
+    if is_fused(problem) { 1 } else { 2 }
+}
+
+/// Inputs of a channel up to which V stays in one cube's registers.
+const FUSED: usize = 1024;
+
+fn is_fused(problem: &Problem) -> bool {
+    problem.d_in <= FUSED
+}
+
+pub(super) fn check<R: Runtime>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    inputs: &Inputs,
+) -> Result<(), MergeError> {
+    problem.check()?;
+    for storage in [problem.weight, problem.factors] {
+        let kind = match storage {
+            Storage::F32 => f32::cube_type(),
+            Storage::Bf16 => half::bf16::cube_type(),
+            Storage::F16 => half::f16::cube_type(),
+        };
+        if !client.properties().supports_type(kind) {
+            return Err(MergeError::UnsupportedStorage { found: storage });
+        }
+    }
+    let (expected, found) = match (problem.normalised_base, inputs.base_norm.is_some()) {
+        (true, false) => ("‖W‖ for each output", "none"),
+        (false, true) => ("none, as the base is not normalised", "some"),
+        _ => return Ok(()),
+    };
+    Err(MergeError::BaseNorm { expected, found })
+}
+
+/// How the forward kernels cover the weight.
+pub(super) fn config<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
+    let (warps, tiles) = match (problem.layout, is_fused(problem)) {
+        (Layout::OutIn, true) => ([1, 8], problem.d_in.div_ceil(256)),
+        (Layout::OutIn, false) => ([4, 2], 4),
+        (Layout::InOut, true) if problem.d_in <= 512 => ([8, 1], problem.d_in.div_ceil(128)),
+        (Layout::InOut, true) => ([16, 1], problem.d_in.div_ceil(256)),
+        (Layout::InOut, false) => ([2, 4], 4),
+    };
+    let mut config = Config {
+        layout: problem.layout,
+        products: problem.products.on(has_tensor_cores(client)),
+        rank: problem.rank,
+        warps,
+        tiles,
+        guard: false,
+        normalised_base: problem.normalised_base,
+    };
+    let [p, q] = problem.extent();
+    config.guard = p % config.span_p() != 0 || q % config.span_q() != 0;
+    config
+}
+
+/// Whether the device has the matrix instruction that the kernels use.
+pub(super) fn has_tensor_cores<R: Runtime>(client: &ComputeClient<R>) -> bool {
+    let hardware = &client.properties().hardware;
+    let wanted = MmaConfig {
+        a_type: StorageType::Scalar(tf32_type()),
+        b_type: StorageType::Scalar(tf32_type()),
+        cd_type: f32::cube_type(),
+        m: 16,
+        n: 8,
+        k: 8,
+    };
+    hardware.plane_size_min == 32
+        && hardware.plane_size_max == 32
+        && client.features().matmul.mma.contains(&wanted)
+}
+
+fn tf32_type() -> cubecl::ir::ElemType {
+    cubecl::ir::ElemType::Float(cubecl::ir::FloatKind::TF32)
+}
+
+/// What every launch of a problem has in common.
+pub(super) struct Launch<'a, R: Runtime> {
+    pub client: &'a ComputeClient<R>,
+    pub problem: &'a Problem,
+    pub config: Config,
+}
+
+/// Elements that one access to each tensor moves.
+pub(super) struct Widths {
+    pub weight: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+impl<'a, R: Runtime> Launch<'a, R> {
+    pub fn new(client: &'a ComputeClient<R>, problem: &'a Problem, config: Config) -> Self {
+        Self {
+            client,
+            problem,
+            config,
+        }
+    }
+
+    pub fn dim(&self) -> CubeDim {
+        CubeDim::new_1d(self.config.units() as u32)
+    }
+
+    pub fn count(&self) -> CubeCount {
+        let [p, q] = self.problem.extent();
+        CubeCount::Static(
+            q.div_ceil(self.config.span_q()) as u32,
+            p.div_ceil(self.config.span_p()) as u32,
+            1,
+        )
+    }
+
+    /// Cubes along a channel.
+    pub fn splits(&self) -> u32 {
+        let [p, q] = self.problem.extent();
+        if self.config.rows() {
+            q.div_ceil(self.config.span_q()) as u32
+        } else {
+            p.div_ceil(self.config.span_p()) as u32
+        }
+    }
+
+    pub fn extent(&self) -> ExtentLaunch<R> {
+        let [p, q] = self.problem.extent();
+        ExtentLaunch::new(p as u32, q as u32)
+    }
+
+    pub fn widths(&self) -> Widths {
+        let [p, q] = self.problem.extent();
+        let rank = self.problem.rank;
+        let most = self.client.properties().hardware.max_vector_size;
+        let width = |size: usize, wanted: usize, along: usize| {
+            let wanted = wanted.min(16 / size).min(most);
+            if along % wanted == 0 { wanted } else { 1 }
+        };
+        let (weight, factors) = (self.problem.weight.size(), self.problem.factors.size());
+        let (left, right) = match self.problem.layout {
+            Layout::OutIn => (width(factors, 4, rank), width(factors, 4, q)),
+            Layout::InOut => (width(factors, 2, p), width(factors, 4, rank)),
+        };
+        Widths {
+            weight: width(weight, 8, q),
+            left,
+            right,
+        }
+    }
+
+    /// L and R of the kernels: B and A, or A and B transposed.
+    pub fn factors(&self, inputs: &Inputs) -> (ArrayArg<R>, ArrayArg<R>) {
+        let (a, b) = (self.lora_a(inputs), self.lora_b(inputs));
+        match self.problem.layout {
+            Layout::OutIn => (b, a),
+            Layout::InOut => (a, b),
+        }
+    }
+
+    fn lora_a(&self, inputs: &Inputs) -> ArrayArg<R> {
+        array(&inputs.lora_a, self.problem.rank * self.problem.d_in)
+    }
+
+    fn lora_b(&self, inputs: &Inputs) -> ArrayArg<R> {
+        array(&inputs.lora_b, self.problem.rank * self.problem.d_out)
+    }
+
+    /// ‖W‖, or something that is not read.
+    pub fn base_norm(&self, inputs: &Inputs) -> ArrayArg<R> {
+        let norms = inputs.base_norm.as_ref().unwrap_or(&inputs.magnitude);
+        array(norms, self.problem.d_out)
+    }
+
+    pub fn weight(&self, handle: &Handle) -> ArrayArg<R> {
+        array(handle, self.problem.d_in * self.problem.d_out)
+    }
+}
+
+pub(super) fn array<R: Runtime>(handle: &Handle, len: usize) -> ArrayArg<R> {
+    // SAFETY: callers give the length that the handle was made with.
+    #[allow(unsafe_code)]
+    unsafe {
+        ArrayArg::from_raw_parts(handle.clone(), len)
+    }
+}
+
+pub(super) fn reduce_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
+    launch: &Launch<'_, R>,
+    inputs: &Inputs,
+    gradient: Option<&Handle>,
+    partials: &Handle,
+    term: Term,
+) {
+    let (left, right) = launch.factors(inputs);
+    let widths = launch.widths();
+    // SAFETY: with `guard` every access is checked in the kernel, without it the
+    // tiles cover the extent exactly.
+    #[allow(unsafe_code)]
+    unsafe {
+        forward::reduce::launch_unchecked::<W, A, R>(
+            launch.client,
+            launch.count(),
+            launch.dim(),
+            widths.weight,
+            widths.left,
+            widths.right,
+            launch.weight(&inputs.weight),
+            launch.weight(gradient.unwrap_or(&inputs.weight)),
+            left,
+            right,
+            launch.base_norm(inputs),
+            array(partials, launch.splits() as usize * launch.problem.d_out),
+            launch.extent(),
+            launch.problem.scaling,
+            term,
+            launch.config,
+        );
+    }
+}
+
+fn forward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    inputs: &Inputs,
+    merged: &Merged,
+) {
+    let launch = Launch::new(client, problem, config(client, problem));
+    let widths = launch.widths();
+    let (left, right) = launch.factors(inputs);
+    let magnitude = array(&inputs.magnitude, problem.d_out);
+    let norm = array(&merged.norm, problem.d_out);
+    if is_fused(problem) {
+        debug_assert!(launch.config.tiles * LANE <= 64);
+        // SAFETY: as in `reduce_typed`.
+        #[allow(unsafe_code)]
+        unsafe {
+            forward::fused::launch_unchecked::<W, A, R>(
+                client,
+                launch.count(),
+                launch.dim(),
+                widths.weight,
+                widths.left,
+                widths.right,
+                launch.weight(&inputs.weight),
+                left,
+                right,
+                launch.base_norm(inputs),
+                magnitude,
+                norm,
+                launch.weight(&merged.weight),
+                launch.extent(),
+                problem.scaling,
+                problem.eps,
+                launch.config,
+            );
+        }
+        return;
+    }
+    let splits = launch.splits();
+    let partials = client.empty(splits as usize * problem.d_out * 4);
+    reduce_typed::<R, W, A>(&launch, inputs, None, &partials, Term::Square);
+    // SAFETY: as in `reduce_typed`.
+    #[allow(unsafe_code)]
+    unsafe {
+        forward::scale::launch_unchecked::<W, A, R>(
+            client,
+            launch.count(),
+            launch.dim(),
+            widths.weight,
+            widths.left,
+            widths.right,
+            launch.weight(&inputs.weight),
+            left,
+            right,
+            launch.base_norm(inputs),
+            magnitude,
+            array(&partials, splits as usize * problem.d_out),
+            norm,
+            launch.weight(&merged.weight),
+            launch.extent(),
+            problem.scaling,
+            problem.eps,
+            splits,
+            launch.config,
+        );
+    }
+}
+
+/// Whether this device computes the products on tensor cores.
+pub fn uses_tensor_cores<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> bool {
+    config(client, problem).products != MatrixProducts::Units
+}

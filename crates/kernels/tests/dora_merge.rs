@@ -1,0 +1,167 @@
+//! The merge kernels against the host reference in f64.
+#![cfg(any(feature = "cuda", feature = "wgpu"))]
+
+mod common;
+
+use common::merge::{Case, relative_error};
+use dacapo_kernels::dora_merge::{self, Layout, NormGradient, Products, Storage, reference};
+
+/// Sizes that fill tiles, that leave tails in every direction, and of one.
+const SHAPES: &[[usize; 3]] = &[
+    [256, 64, 16],
+    [64, 256, 32],
+    [1024, 48, 32],
+    [1280, 96, 32],
+    [1, 1, 1],
+    [1, 70, 1],
+    [70, 1, 1],
+    [33, 17, 5],
+    [129, 130, 12],
+    [515, 70, 17],
+    [1030, 36, 33],
+    [2049, 40, 3],
+];
+
+#[test]
+fn forward_differs_from_the_reference() {
+    for case in Case::all(SHAPES) {
+        let (merged, norm) = case.forward();
+        let expected = reference::forward(&case.problem, &case.host);
+        let tolerance = case.tolerance();
+        let error = relative_error(&merged, &expected.weight);
+        assert!(error <= tolerance.merged, "{case}: W' off by {error:e}");
+        let error = relative_error(&norm, &expected.norm);
+        assert!(error <= tolerance.norm, "{case}: norm off by {error:e}");
+    }
+}
+
+#[test]
+fn norm_alone_differs_from_forward() {
+    for case in Case::all(SHAPES) {
+        let (_, norm) = case.forward();
+        assert_eq!(case.norm(), norm, "{case}");
+    }
+}
+
+#[test]
+fn backward_differs_from_the_reference() {
+    for case in Case::all(SHAPES) {
+        for through in [NormGradient::Detached, NormGradient::Full] {
+            let found = case.backward(through);
+            let full = through == NormGradient::Full;
+            let expected = reference::backward(&case.problem, &case.host, &case.gradient, full);
+            let tolerance = case.tolerance().gradient;
+            for (name, found, expected) in [
+                ("A", &found[0], &expected.lora_a),
+                ("B", &found[1], &expected.lora_b),
+                ("m", &found[2], &expected.magnitude),
+            ] {
+                let error = relative_error(found, expected);
+                assert!(
+                    error <= tolerance,
+                    "{case} {through:?}: {name} off by {error:e}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn repeated_launch_differs() {
+    for case in Case::all(&[[130, 70, 20], [1280, 96, 32]]) {
+        let first = case.forward();
+        for _ in 0..3 {
+            assert_eq!(first, case.forward(), "{case}");
+        }
+        for through in [NormGradient::Detached, NormGradient::Full] {
+            let first = case.backward(through);
+            for _ in 0..3 {
+                assert_eq!(first, case.backward(through), "{case} {through:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zero_channel_or_tiny_v_gives_nan() {
+    for case in Case::all(&[[70, 33, 5], [1100, 40, 8]]) {
+        let zeroed = case.clone().with_zero_channel(7);
+        let (merged, norm) = zeroed.forward();
+        assert!(merged.iter().all(|w| w.is_finite()), "{zeroed}");
+        assert_eq!(norm[7], 0.0, "{zeroed}");
+        for i in 0..case.problem.d_in {
+            assert_eq!(merged[zeroed.at(7, i)], 0.0, "{zeroed}");
+        }
+        for through in [NormGradient::Detached, NormGradient::Full] {
+            let gradients = zeroed.backward(through);
+            let all_finite = gradients.iter().flatten().all(|g| g.is_finite());
+            assert!(all_finite, "{zeroed} {through:?}");
+        }
+    }
+}
+
+/// V is a thousandth of W: a norm from its expanded square would be a few per
+/// cent off.
+#[test]
+fn norm_cancels_where_v_is_small() {
+    for case in Case::all(&[[130, 70, 70], [1100, 70, 70]]) {
+        if case.problem.weight != Storage::F32 || case.problem.products != Products::F32 {
+            continue;
+        }
+        let case = case.with_update_against_weight(1e-3);
+        let (_, norm) = case.forward();
+        let expected = reference::forward(&case.problem, &case.host);
+        let error = relative_error(&norm, &expected.norm);
+        // A thousandth of f32's accuracy is left of it.
+        assert!(error <= 5e-4, "{case}: norm off by {error:e}");
+    }
+}
+
+/// B = 0 and m the norm of W, as `Peft` starts: nothing may change.
+#[test]
+fn fresh_adapter_changes_the_weight() {
+    for layout in [Layout::InOut, Layout::OutIn] {
+        for [d_in, d_out, rank] in [[300, 70, 8], [1500, 130, 16]] {
+            let mut case = Case::new(
+                d_in,
+                d_out,
+                rank,
+                layout,
+                Storage::F32,
+                Products::F32,
+                false,
+            );
+            case.host.lora_b.fill(0.0);
+            case.host.magnitude = case.norm();
+            let (merged, _) = case.forward();
+            let weight: Vec<f64> = case.host.weight.clone();
+            assert_eq!(merged, weight, "{case}");
+        }
+    }
+}
+
+#[test]
+fn bad_problem_is_launched() {
+    let case = Case::new(8, 8, 2, Layout::InOut, Storage::F32, Products::F32, false);
+    let client = common::client();
+    let inputs = case.upload(&client);
+    for (d_in, d_out, rank) in [(0, 8, 2), (8, 0, 2), (8, 8, 0), (1 << 16, 1 << 16, 2)] {
+        let problem = dora_merge::Problem {
+            d_in,
+            d_out,
+            rank,
+            ..case.problem.clone()
+        };
+        assert!(dora_merge::forward(&client, &problem, &inputs).is_err());
+    }
+    let problem = dora_merge::Problem {
+        normalised_base: true,
+        ..case.problem.clone()
+    };
+    assert!(dora_merge::forward(&client, &problem, &inputs).is_err());
+    let problem = dora_merge::Problem {
+        scaling: f32::NAN,
+        ..case.problem.clone()
+    };
+    assert!(dora_merge::forward(&client, &problem, &inputs).is_err());
+}
