@@ -7,4 +7,11 @@
 //! This crate knows no Burn and owns no memory: it launches on handles that the
 //! caller allocated.
 
+mod buffer;
+mod error;
+mod grid;
+
 pub mod dora_merge;
+pub mod dropout_mask;
+
+pub use error::KernelError;
