@@ -11,6 +11,7 @@ mod buffer;
 mod error;
 mod grid;
 
+pub mod adamw_step;
 pub mod dora_merge;
 pub mod dropout_mask;
 
