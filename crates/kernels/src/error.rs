@@ -57,4 +57,15 @@ pub enum KernelError {
         /// The offset found.
         found: u64,
     },
+
+    /// A result could not be copied from the device.
+    #[error(
+        "{kernel}: the result could not be read back: {reason}. The device or its memory failed"
+    )]
+    Read {
+        /// The kernel whose result it is.
+        kernel: &'static str,
+        /// What the runtime said.
+        reason: String,
+    },
 }

@@ -14,5 +14,6 @@ mod grid;
 pub mod adamw_step;
 pub mod dora_merge;
 pub mod dropout_mask;
+pub mod state_hash;
 
 pub use error::KernelError;

@@ -244,7 +244,7 @@ fn weight_above_a_half_takes_the_other_branch() {
 #[test]
 fn a_tensor_steps_with_its_neighbours_scalars() {
     let scalars = |t: usize, step| {
-        let decay = if t % 2 == 0 { 0.0 } else { 0.1 };
+        let decay = if t.is_multiple_of(2) { 0.0 } else { 0.1 };
         let beta1 = [0.9, 0.2, 0.5, 0.99][t % 4];
         AdamWScalars::new(
             1e-2 / (1 + t) as f64,

@@ -34,7 +34,7 @@ pub fn mask_four(mask: &MaskArgs, block_low: u32, block_high: u32) -> Vector<f32
 }
 
 /// The factor of element `index_high * 2^32 + index_low`. It computes a whole
-/// block of four: where neighbours are wanted too, [`mask_four`] costs the same.
+/// block of four: where neighbours are wanted too, [`mask_four()`] costs the same.
 #[cube]
 pub fn mask_at(mask: &MaskArgs, index_low: u32, index_high: u32) -> f32 {
     let block_low = (index_low >> 2u32) | (index_high << 30u32);

@@ -7,8 +7,8 @@
 //! lies under the threshold `round(rate * 2^32)`, else `1 / (1 - rate)` rounded
 //! to f32: what `dacapo_rng::MaskKey::mask` gives.
 //!
-//! [`dropout_mask`] writes the mask; [`dropout_apply`] multiplies a tensor by it
-//! without writing it; [`mask_at`] and [`mask_four`] are for other kernels, which
+//! [`dropout_mask()`] writes the mask; [`dropout_apply`] multiplies a tensor by it
+//! without writing it; [`mask_at()`] and [`mask_four()`] are for other kernels, which
 //! take a [`MaskArgs`] and launch with [`MaskParams::args`].
 //!
 //! Launches: one each.
