@@ -62,7 +62,10 @@ def bandwidth(*parts):
 
 
 MERGE_PEERS = ["pytorch eager", "pytorch f32 norm", "pytorch graph", "torch.compile",
-               "torch.compile max-autotune", "peft merge"]
+               "torch.compile max-autotune", "peft merge", "peft norm"]
+# Dense matrices that have to be moved: a forward pass reads W and writes W', a backward pass reads
+# W and G.
+DENSE = {"forward": 2, "norm": 1, "backward": 2, "forward+backward": 4}
 
 
 def merge(folder, summary):
@@ -79,7 +82,7 @@ def merge(folder, summary):
         mine.setdefault(key(row), []).append(row)
     theirs = {}
     for row in rows_of(peers):
-        if row["op"] in ("forward", "forward+backward"):
+        if row["op"] in DENSE:
             theirs.setdefault(key(row), {})[row["who"]] = row
     who = [name for name in MERGE_PEERS if any(name in found for found in theirs.values())]
     lines = []
@@ -91,10 +94,8 @@ def merge(folder, summary):
         rows = []
         for at in dict.fromkeys([*mine, *theirs]):
             out, in_, rank, dtype, matmul, op = at
-            # A forward pass reads W and writes W'; the backward pass reads W and G.
             width = 4 if dtype == "f32" else 2
-            passes = 1 if op == "forward" else 2
-            floor = passes * 2 * out * in_ * width / speed if speed else None
+            floor = DENSE[op] * out * in_ * width / speed if speed else None
             found = theirs.get(at, {})
             for own in mine.get(at) or [None]:
                 us = own["us"][time] if own else None

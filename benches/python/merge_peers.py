@@ -183,7 +183,7 @@ class Bench:
             return forward, lambda: torch.autograd.grad(module(x), [x, *trained], dy)
 
         self.row(case, precision, "peft merge", "forward", merged, case.error(merged()))
-        self.row(case, precision, "peft norm", "forward", norm)
+        self.row(case, precision, "peft norm", "norm", norm)
         layer.train()
         for who, module, trained in (
             ("peft layer", layer, [magnitude.weight, low.weight, high.weight]),

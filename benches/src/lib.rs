@@ -7,6 +7,9 @@
 //! # What this crate does not do
 //! It measures nothing itself and no other crate depends on it; see `benches/README.md`.
 
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
 use dacapo::{compute::Cpu, config::RunConfig, digits::Session, models::Vit, trainer::RunFolder};
 use tempfile::TempDir;
 

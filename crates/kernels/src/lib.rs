@@ -14,6 +14,7 @@ mod grid;
 pub mod adamw_step;
 pub mod dora_merge;
 pub mod dropout_mask;
+pub mod probe;
 pub mod state_hash;
 
 pub use error::KernelError;
