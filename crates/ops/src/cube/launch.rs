@@ -1,0 +1,85 @@
+//! One product: the plan's kernels in turn until one can be set up.
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::{
+    CubeRuntime,
+    ops::numeric::{empty_device_dtype, zeros},
+    tensor::CubeTensor,
+};
+use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
+use cubek::matmul::launch::launch_ref;
+use cubek::std::InputBinding;
+
+use super::operand::{is_aligned, is_transposed, readable};
+use super::strategy::strategy;
+use crate::{KernelPlan, Layout, MatmulShape, Precision};
+
+/// The product of two operands as `dtype`.
+///
+/// # Panics
+/// If no kernel of the plan can be set up, which would be an error in the plan.
+pub(super) fn product<R: CubeRuntime>(
+    lhs: CubeTensor<R>,
+    rhs: CubeTensor<R>,
+    precision: Precision,
+    dtype: DType,
+) -> CubeTensor<R> {
+    let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    let (client, device) = (lhs.client.clone(), lhs.device.clone());
+    let rank = shape.num_dims();
+    let k = lhs.meta.shape()[rank - 1];
+    if k == 0 || shape.num_elements() == 0 {
+        return zeros(device, shape, dtype);
+    }
+
+    let (lhs, rhs) = (readable(lhs), readable(rhs));
+    let out = empty_device_dtype(client.clone(), device, shape.clone(), dtype);
+    let problem = MatmulShape {
+        batch: shape[..rank - 2].iter().product(),
+        m: shape[rank - 2],
+        k,
+        n: shape[rank - 1],
+        layout: Layout::new(is_transposed(&lhs), is_transposed(&rhs)),
+        aligned: is_aligned(&lhs) && is_aligned(&rhs),
+    };
+    let elements = MatmulGlobalElems {
+        lhs: lhs.dtype.into(),
+        rhs: rhs.dtype.into(),
+        out: dtype.into(),
+    };
+    // Operands of another float type were not rounded, and are no wider than bf16 or are f64.
+    let precision = match lhs.dtype {
+        DType::F32 => precision,
+        DType::F64 => Precision::F32,
+        _ => Precision::Bf16,
+    };
+    let mut refused = Vec::new();
+    for kernel in KernelPlan::current().kernels(precision, &problem) {
+        let launched = launch_ref(
+            &strategy(kernel),
+            &client,
+            InputBinding::new(lhs.clone().binding(), elements.lhs),
+            InputBinding::new(rhs.clone().binding(), elements.rhs),
+            out.clone().binding(),
+            &mut MatmulElems::from_globals(&elements),
+        );
+        match launched {
+            Ok(()) => return out,
+            Err(error) => refused.push(format!("{}: {error:?}", kernel.name())),
+        }
+    }
+    panic!(
+        "matmul: no kernel of the plan can multiply {problem:?} in {precision} here ({}); use \
+         another precision",
+        refused.join("; ")
+    )
+}
+
+/// `[.., m, n]`, with the larger of both sizes in the dimensions before.
+fn result_shape(lhs: &Shape, rhs: &Shape) -> Shape {
+    let rank = lhs.num_dims();
+    let mut dims: Vec<usize> = (0..rank).map(|i| lhs[i].max(rhs[i])).collect();
+    dims[rank - 2] = lhs[rank - 2];
+    dims[rank - 1] = rhs[rank - 1];
+    Shape::from(dims)
+}

@@ -1,0 +1,82 @@
+/// A matrix product kernel of cubek, by the name of its launch strategy with cubek's inferred
+/// tiling, which depends on shapes, types and device properties only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kernel {
+    /// Tensor cores (`mma`), two stages loaded by the tensor memory accelerator.
+    DoubleTmaMma,
+    /// As `DoubleTmaMma`, with planes that only load.
+    SpecializedTmaMma,
+    /// Tensor cores (`mma`), one stage loaded by the tensor memory accelerator.
+    SimpleTmaMma,
+    /// Tensor cores (`mma`), two stages loaded by all planes in turn.
+    DoubleCyclicMma,
+    /// Tensor cores (`mma`), two stages; the left operand in order.
+    OrderedDoubleMma,
+    /// Tensor cores (`mma`), one stage, several rows of tiles a plane.
+    SimpleCyclicMmaMulti,
+    /// Tensor cores (`mma`), one stage.
+    SimpleCyclicMma,
+    /// Tensor cores (`wmma`), one stage; reads any layout.
+    SimpleCyclicCmma,
+    /// Multiply and add in each unit, two stages.
+    DoubleUnit,
+    /// Multiply and add in each unit, one stage.
+    SimpleUnit,
+    /// As `SimpleUnit` with the smallest tiles.
+    SimpleUnitMin,
+    /// One unit for each element of the result; takes everything.
+    Naive,
+}
+
+impl Kernel {
+    /// Every kernel that a plan can name.
+    pub const ALL: [Self; 12] = [
+        Self::DoubleTmaMma,
+        Self::SpecializedTmaMma,
+        Self::SimpleTmaMma,
+        Self::DoubleCyclicMma,
+        Self::OrderedDoubleMma,
+        Self::SimpleCyclicMmaMulti,
+        Self::SimpleCyclicMma,
+        Self::SimpleCyclicCmma,
+        Self::DoubleUnit,
+        Self::SimpleUnit,
+        Self::SimpleUnitMin,
+        Self::Naive,
+    ];
+
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DoubleTmaMma => "double_tma_mma",
+            Self::SpecializedTmaMma => "specialized_tma_mma",
+            Self::SimpleTmaMma => "simple_tma_mma",
+            Self::DoubleCyclicMma => "double_cyclic_mma",
+            Self::OrderedDoubleMma => "ordered_double_mma",
+            Self::SimpleCyclicMmaMulti => "simple_cyclic_mma_multi",
+            Self::SimpleCyclicMma => "simple_cyclic_mma",
+            Self::SimpleCyclicCmma => "simple_cyclic_cmma",
+            Self::DoubleUnit => "double_unit",
+            Self::SimpleUnit => "simple_unit",
+            Self::SimpleUnitMin => "simple_unit_min",
+            Self::Naive => "naive",
+        }
+    }
+
+    /// Whether it loads through the tensor memory accelerator, which takes only rows that begin
+    /// at multiples of 16 bytes ([`MatmulShape::aligned`](crate::MatmulShape)).
+    pub fn uses_tma(self) -> bool {
+        matches!(
+            self,
+            Self::DoubleTmaMma | Self::SpecializedTmaMma | Self::SimpleTmaMma
+        )
+    }
+
+    /// Whether f32 operands are rounded to TF32 on the way to tensor cores.
+    pub fn uses_tensor_cores(self) -> bool {
+        !matches!(
+            self,
+            Self::DoubleUnit | Self::SimpleUnit | Self::SimpleUnitMin | Self::Naive
+        )
+    }
+}

@@ -1,0 +1,173 @@
+use super::{Kernel, MatmulShape, PlanRow, ShapeClass, table::TABLE};
+use crate::Precision;
+
+/// Which kernel computes which matrix product on a GPU: a fixed table, the same for every run of
+/// this version.
+///
+/// The first row that matches precision, shape and layout names one or several kernels. The first
+/// of them that can be set up for the exact shape and device runs. Setting up fails or succeeds
+/// by shape, strides, types and device properties alone, so that the choice is the same in every
+/// process; the device is part of a run's identity beside the plan's [`hash`](Self::hash).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelPlan {
+    rows: &'static [PlanRow],
+}
+
+/// What else decides which code a kernel's name means.
+const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
+
+impl KernelPlan {
+    /// The plan of this version.
+    pub const fn current() -> Self {
+        Self { rows: TABLE }
+    }
+
+    /// All lines, first match first.
+    pub fn rows(&self) -> &'static [PlanRow] {
+        self.rows
+    }
+
+    /// The kernels for a product, in the order in which they are tried. Those whose alignment
+    /// the operands do not have are left out.
+    ///
+    /// # Panics
+    /// If the table has no line for it, which a test excludes.
+    pub fn kernels(
+        &self,
+        precision: Precision,
+        shape: &MatmulShape,
+    ) -> impl Iterator<Item = Kernel> + use<> {
+        let row = self.rows.iter().find(|row| row.matches(precision, shape));
+        let row = row.unwrap_or_else(|| panic!("the kernel plan has no line for {shape:?}"));
+        let aligned = shape.aligned;
+        row.kernels
+            .iter()
+            .copied()
+            .filter(move |kernel| aligned || !kernel.uses_tma())
+    }
+
+    /// The whole plan as text, the same for ever for the same plan.
+    pub fn text(&self) -> String {
+        let mut lines = vec![
+            format!(
+                "kernel plan 1: {VERSIONS}; sums and results f32; first kernel that can be set up"
+            ),
+            "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
+        ];
+        lines.extend(
+            ShapeClass::ALL.map(|class| format!("class {}: {}", class.name(), class.definition())),
+        );
+        lines.extend(self.rows.iter().map(PlanRow::text));
+        lines.join("\n") + "\n"
+    }
+
+    /// BLAKE3 of the text, in hex.
+    pub fn hash(&self) -> String {
+        blake3::hash(self.text().as_bytes()).to_hex().to_string()
+    }
+
+    /// As a run's identity names it.
+    pub fn id(&self) -> String {
+        format!("{VERSIONS}, plan {}", &self.hash()[..16])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    fn shape(batch: usize, m: usize, k: usize, n: usize) -> MatmulShape {
+        let layout = Layout::Nn;
+        MatmulShape {
+            batch,
+            m,
+            k,
+            n,
+            layout,
+            aligned: true,
+        }
+    }
+
+    #[test]
+    fn shape_has_no_line() {
+        let plan = KernelPlan::current();
+        for precision in Precision::ALL {
+            for shape in [
+                shape(1, 1, 1, 1),
+                shape(1, 16448, 1024, 4096),
+                shape(1, 16448, 1024, 127),
+                shape(64, 257, 64, 257),
+                shape(2, 4096, 4096, 4096),
+            ] {
+                for layout in [Layout::Nn, Layout::Nt, Layout::Tn, Layout::Tt] {
+                    for aligned in [true, false] {
+                        let shape = MatmulShape {
+                            layout,
+                            aligned,
+                            ..shape
+                        };
+                        let kernels: Vec<_> = plan.kernels(precision, &shape).collect();
+                        assert!(!kernels.is_empty(), "{precision} {shape:?}");
+                        assert!(aligned || kernels.iter().all(|kernel| !kernel.uses_tma()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn precision_is_another_than_declared() {
+        for row in KernelPlan::current().rows() {
+            for kernel in row.kernels {
+                // bf16 operands have been rounded before: any kernel computes the same products.
+                match row.precision {
+                    Precision::F32 => assert!(!kernel.uses_tensor_cores(), "{row:?}"),
+                    Precision::Tf32 => assert!(kernel.uses_tensor_cores(), "{row:?}"),
+                    Precision::Bf16 => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn row_is_never_reached() {
+        let rows = KernelPlan::current().rows();
+        for (i, row) in rows.iter().enumerate() {
+            let hidden = rows[..i].iter().any(|earlier| {
+                (earlier.precision, earlier.class) == (row.precision, row.class)
+                    && (earlier.layout.is_none() || earlier.layout == row.layout)
+            });
+            assert!(!hidden, "{}", row.text());
+        }
+    }
+
+    #[test]
+    fn plan_names_another_version() {
+        let lock = include_str!("../../../../Cargo.lock");
+        let version = |name: &str| {
+            let from = format!("name = \"{name}\"\nversion = \"");
+            let after = lock.split(&from).nth(1).expect("a dependency");
+            after.split('"').next().expect("a version").to_owned()
+        };
+        let versions = format!(
+            "cubek {}, cubecl {}",
+            version("cubek-matmul"),
+            version("cubecl")
+        );
+        assert_eq!(VERSIONS, versions);
+    }
+
+    #[test]
+    fn plan_changes_without_notice() {
+        // A change of the table is a change of every GPU run's identity: write the new hash here
+        // and into the changelog.
+        assert_eq!(&KernelPlan::current().hash()[..16], "");
+    }
+
+    #[test]
+    fn two_kernels_share_a_name() {
+        let names: std::collections::BTreeSet<_> = Kernel::ALL.map(Kernel::name).into();
+        assert_eq!(names.len(), Kernel::ALL.len());
+    }
+}

@@ -1,0 +1,58 @@
+//! The table itself. Rates were measured with `matmul_plan` of the crate `dacapo-benches`.
+
+use super::Kernel::{
+    DoubleTmaMma, DoubleUnit, Naive, SimpleCyclicCmma, SimpleCyclicMma, SimpleUnit,
+    SpecializedTmaMma,
+};
+use super::ShapeClass::{Batched, Large, Small};
+use super::{Kernel, Layout, PlanRow, ShapeClass};
+use crate::Precision::{self, Bf16, F32, Tf32};
+
+/// First match first.
+pub(super) const TABLE: &[PlanRow] = &[
+    row(F32, Large, None, &[DoubleUnit, SimpleUnit, Naive]),
+    row(F32, Small, None, &[DoubleUnit, SimpleUnit, Naive]),
+    row(F32, Batched, None, &[DoubleUnit, SimpleUnit, Naive]),
+    row(
+        Tf32,
+        Large,
+        None,
+        &[DoubleTmaMma, SimpleCyclicCmma, SimpleCyclicMma],
+    ),
+    row(Tf32, Small, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
+    row(Tf32, Batched, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
+    row(
+        Bf16,
+        Large,
+        Some(Layout::Nt),
+        &[
+            SpecializedTmaMma,
+            DoubleTmaMma,
+            SimpleCyclicCmma,
+            SimpleUnit,
+            Naive,
+        ],
+    ),
+    row(
+        Bf16,
+        Large,
+        None,
+        &[DoubleTmaMma, SimpleCyclicCmma, SimpleUnit, Naive],
+    ),
+    row(Bf16, Small, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
+    row(Bf16, Batched, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
+];
+
+const fn row(
+    precision: Precision,
+    class: ShapeClass,
+    layout: Option<Layout>,
+    kernels: &'static [Kernel],
+) -> PlanRow {
+    PlanRow {
+        precision,
+        class,
+        layout,
+        kernels,
+    }
+}

@@ -1,0 +1,99 @@
+//! Without a GPU: the backends of Burn's own, and the oracle of the rounding precisions.
+
+mod common;
+
+use burn::backend::Autodiff;
+use burn::tensor::{Tensor, module};
+use burn_flex::{Flex, FlexDevice};
+use common::{Host, bits, error};
+use dacapo_ops::{PlannedMatmul, Precision, linear, matmul};
+
+type Cpu = Autodiff<Flex>;
+
+#[test]
+fn bits_on_the_cpu_are_not_those_of_burn() {
+    let x = Host::random(3, 5, 7, 1)
+        .tensor::<Cpu>(&FlexDevice)
+        .require_grad();
+    let w = Host::random(1, 7, 4, 2)
+        .tensor::<Cpu>(&FlexDevice)
+        .require_grad();
+    let bias = Host::random(1, 1, 4, 3)
+        .tensor::<Cpu>(&FlexDevice)
+        .reshape([4]);
+
+    let of = |planned: bool| {
+        let weight = w.clone().reshape([7, 4]);
+        let (y, z) = match planned {
+            true => (
+                linear(x.clone(), weight, Some(bias.clone()), Precision::F32),
+                matmul(x.clone(), w.clone(), Precision::F32),
+            ),
+            false => (
+                module::linear(x.clone(), weight, Some(bias.clone())),
+                x.clone().matmul(w.clone()),
+            ),
+        };
+        let grads = (y.clone() * z.clone()).sum().backward();
+        let gradient = |t: &Tensor<Cpu, 3>| bits(t.grad(&grads).expect("tracked"));
+        (bits(y), bits(z), gradient(&x), gradient(&w))
+    };
+    assert_eq!(of(true), of(false));
+}
+
+#[test]
+fn operand_is_rounded_another_way() {
+    // Ties, both ways, and numbers that round up into the next binade.
+    let ulp = 2_f64.powi(-10);
+    let mut host = Host::random(1, 40, 50, 4);
+    host.values[..6].copy_from_slice(&[
+        1.0 + 0.5 * ulp,
+        1.0 + 1.5 * ulp,
+        -1.0 - 0.5 * ulp,
+        2.0 - ulp / 8.0,
+        0.0,
+        1.0 + 1.0 / 256.0,
+    ]);
+    for precision in Precision::ALL {
+        let tensor = host.tensor::<Flex>(&FlexDevice).into_primitive().tensor();
+        let rounded = Flex::operand(tensor, precision);
+        let rounded =
+            Tensor::<Flex, 3>::from_primitive(burn::tensor::TensorPrimitive::Float(rounded));
+        let wanted = host.rounded(precision).tensor::<Flex>(&FlexDevice);
+        assert_eq!(bits(rounded), bits(wanted), "{precision}");
+    }
+}
+
+#[test]
+fn oracle_of_a_rounding_precision_is_wrong() {
+    for precision in [Precision::Tf32, Precision::Bf16] {
+        let (x, w) = (Host::random(2, 9, 31, 5), Host::random(2, 31, 6, 6));
+        let y = Host::random(2, 9, 6, 7);
+        let (tx, tw) = (
+            x.tensor::<Cpu>(&FlexDevice).require_grad(),
+            w.tensor::<Cpu>(&FlexDevice).require_grad(),
+        );
+        let product = matmul(tx.clone(), tw.clone(), precision);
+        let (rx, rw, ry) = (
+            x.rounded(precision),
+            w.rounded(precision),
+            y.rounded(precision),
+        );
+        assert!(error(product.clone(), &rx.times(&rw)) < 1e-6, "{precision}");
+        // It is the rounded product, not that of the operands as they are.
+        assert!(error(product.clone(), &x.times(&w)) > 1e-5, "{precision}");
+
+        let grads = (product * y.tensor::<Cpu>(&FlexDevice)).sum().backward();
+        let dx = tx.grad(&grads).expect("tracked");
+        let dw = tw.grad(&grads).expect("tracked");
+        assert!(error(dx, &ry.times(&rw.transposed())) < 1e-6, "{precision}");
+        assert!(error(dw, &rx.transposed().times(&ry)) < 1e-6, "{precision}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "expected [.., m, k] and [.., k, n]")]
+fn shapes_that_do_not_fit_are_multiplied() {
+    let tensor = Host::random(2, 3, 4, 8).tensor::<Flex>(&FlexDevice);
+    matmul(tensor.clone(), tensor, Precision::F32);
+}
