@@ -14,8 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-record", &[]),
     ("dacapo-kernels", &[]),
     ("dacapo-adamw", &[]),
-    ("dacapo-dora", &["dacapo-rng"]),
-    ("dacapo-models", &["dacapo-dora", "dacapo-rng"]),
+    ("dacapo-ops", &["dacapo-kernels"]),
+    ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
+    (
+        "dacapo-models",
+        &["dacapo-dora", "dacapo-ops", "dacapo-rng"],
+    ),
     (
         "dacapo-trainer",
         &["dacapo-adamw", "dacapo-record", "dacapo-rng"],
@@ -26,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dacapo-adamw",
             "dacapo-dora",
             "dacapo-models",
+            "dacapo-ops",
             "dacapo-record",
             "dacapo-rng",
             "dacapo-trainer",

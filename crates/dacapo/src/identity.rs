@@ -1,6 +1,7 @@
 //! What this program, on this machine, is: everything outside the state that can change bits.
 
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
+use dacapo_ops::{Precision, matmul};
 use dacapo_trainer::Identity;
 
 use crate::compute::Compute;
@@ -8,10 +9,19 @@ use crate::compute::Compute;
 /// The version of Burn that the workspace pins.
 const BURN: &str = "0.21.0";
 
-/// The identity of runs on `device`, with the settings `shared_config`. The base's hash
+/// The identity of runs on `device` in f32, with the settings `shared_config`. The base's hash
 /// is the trainer's to fill in.
 pub fn identity<B: Compute>(shared_config: &str, device: &B::Device) -> Identity {
-    let facts = B::facts(device);
+    identity_in::<B>(shared_config, device, Precision::F32)
+}
+
+/// [`identity`] of runs that multiply matrices in `precision`.
+pub fn identity_in<B: Compute>(
+    shared_config: &str,
+    device: &B::Device,
+    precision: Precision,
+) -> Identity {
+    let facts = B::facts(device, precision);
     Identity {
         base_hash: String::new(),
         config_hash: blake3::hash(shared_config.as_bytes()).to_hex().to_string(),
@@ -24,7 +34,7 @@ pub fn identity<B: Compute>(shared_config: &str, device: &B::Device) -> Identity
         cargo_features: cargo_features(),
         cpu_features: cpu_features(),
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-        numerics: numerics::<B::InnerBackend>(device),
+        numerics: numerics::<B::InnerBackend>(device, precision),
     }
 }
 
@@ -67,7 +77,7 @@ fn cpu_features() -> Vec<String> {
 ///
 /// Versions and feature names do not say everything: the backend calls the C library's
 /// `expf` and `tanhf`, whose last bit may differ between systems.
-fn numerics<B: Backend>(device: &B::Device) -> String {
+fn numerics<B: Backend>(device: &B::Device, precision: Precision) -> String {
     // A Weyl sequence: well spread values in (-4, 4), the same everywhere.
     let values = |n: usize, offset: u32| -> Vec<f32> {
         (0..n as u32)
@@ -83,7 +93,7 @@ fn numerics<B: Backend>(device: &B::Device) -> String {
     };
     let a = tensor(67, 131, 0);
     let b = tensor(131, 45, 9_000);
-    let product = a.clone().matmul(b.clone());
+    let product = matmul(a.clone(), b.clone(), precision);
     let positive = a.clone().abs() + 0.001;
     let results = [
         product.clone(),
@@ -96,7 +106,7 @@ fn numerics<B: Backend>(device: &B::Device) -> String {
         positive.powf_scalar(0.37),
         product.clone().sum_dim(0),
         product.clone().mean_dim(1),
-        a.clone().transpose().matmul(a),
+        matmul(a.clone().transpose(), a, precision),
         product.var(1),
     ];
     let mut hasher = blake3::Hasher::new();

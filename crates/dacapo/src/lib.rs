@@ -8,6 +8,7 @@
 //! | [`rng`] | named, keyed, position-addressed random streams |
 //! | [`record`] | checksummed, atomically committed files and a leaf-by-leaf view of them |
 //! | [`adamw`] | AdamW as a pure step over a serialisable state; schedules |
+//! | [`ops`] | matrix products at a declared precision, by a fixed plan |
 //! | [`dora`] | DoRA layers for Burn |
 //! | [`models`] | the models and data that the built-in job uses |
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
@@ -26,11 +27,12 @@ mod identity;
 pub use dacapo_adamw as adamw;
 pub use dacapo_dora as dora;
 pub use dacapo_models as models;
+pub use dacapo_ops as ops;
 pub use dacapo_record as record;
 pub use dacapo_rng as rng;
 pub use dacapo_trainer as trainer;
 pub use error::CliError;
-pub use identity::identity;
+pub use identity::{identity, identity_in};
 
 /// The README's example compiles and holds.
 #[cfg(doctest)]

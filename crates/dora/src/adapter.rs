@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
-use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor, backend::Backend};
+use dacapo_ops::{Precision, linear};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{kaiming_bound, uniform};
@@ -27,6 +27,8 @@ pub struct DoraAdapter<B: Backend> {
     config: DoraConfig,
     #[module(skip)]
     path: String,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl<B: Backend> DoraAdapter<B> {
@@ -62,6 +64,7 @@ impl<B: Backend> DoraAdapter<B> {
                     Tensor::<B, 2>::zeros([rank, d_in], (&device, dtype)),
                     Tensor::zeros([d_out, rank], (&device, dtype)),
                     config.scaling(),
+                    Precision::F32,
                 );
                 channel_norm(wide + update.cast(norm_dtype(dtype)))
             }
@@ -95,6 +98,7 @@ impl<B: Backend> DoraAdapter<B> {
             lora_b: Param::from_tensor(lora_b),
             config: config.clone(),
             path: path.to_owned(),
+            precision: Precision::F32,
         })
     }
 
@@ -121,9 +125,16 @@ impl<B: Backend> DoraAdapter<B> {
             lora_b: Param::from_tensor(constant(lora_b)),
             config: config.clone(),
             path: path.to_owned(),
+            precision: Precision::F32,
         };
         adapter.check_shapes([d_in, d_out])?;
         Ok(adapter)
+    }
+
+    /// The same adapter with its matrix products in `precision`; F32 before.
+    /// Attaching it to a layer sets that of the layer.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// That the tensors fit a layer of this size.
@@ -214,7 +225,10 @@ impl<B: Backend> DoraAdapter<B> {
         let weight = constant(weight);
         match self.config.flavour {
             Flavour::Peft => self.peft_forward(x, weight, bias, mask),
-            Flavour::ClipHba => linear(x, self.clip_hba_weight(weight, mask), bias),
+            Flavour::ClipHba => {
+                let weight = self.clip_hba_weight(weight, mask);
+                linear(x, weight, bias, self.precision)
+            }
         }
     }
 
@@ -227,7 +241,12 @@ impl<B: Backend> DoraAdapter<B> {
 
     /// s·B·A as `[in, out]`.
     fn update(&self) -> Tensor<B, 2> {
-        low_rank(self.lora_a.val(), self.lora_b.val(), self.config.scaling())
+        low_rank(
+            self.lora_a.val(),
+            self.lora_b.val(),
+            self.config.scaling(),
+            self.precision,
+        )
     }
 
     /// g = m / n `[1, out]`, n being a constant. Where n is 0, g is 1 without
@@ -246,11 +265,16 @@ impl<B: Backend> DoraAdapter<B> {
     ) -> Tensor<B, D> {
         let dtype = weight.dtype();
         let (lora_a, lora_b) = (self.lora_a.val(), self.lora_b.val());
-        let scaling = self.config.scaling();
+        let (scaling, precision) = (self.config.scaling(), self.precision);
 
         // Nothing of the norm is differentiated, so its dense product is not
         // recorded either.
-        let update = low_rank(constant(lora_a.clone()), constant(lora_b.clone()), scaling);
+        let update = low_rank(
+            constant(lora_a.clone()),
+            constant(lora_b.clone()),
+            scaling,
+            precision,
+        );
         let v = weight.clone().cast(norm_dtype(dtype)) + update.cast(norm_dtype(dtype));
         let ratio = self.peft_ratio(v);
         let d_out = ratio.shape().num_elements();
@@ -261,8 +285,8 @@ impl<B: Backend> DoraAdapter<B> {
         };
 
         let low_rank_path = |x: Tensor<B, D>| {
-            let hidden = linear(x, lora_a.transpose(), None);
-            linear(hidden, lora_b.transpose(), None).mul_scalar(scaling)
+            let hidden = linear(x, lora_a.transpose(), None, precision);
+            linear(hidden, lora_b.transpose(), None, precision).mul_scalar(scaling)
         };
         // With h = W·x~ + s·B·A·x~ and l = s·B·A·x~, the formula
         // W·x + (g-1)·W·x~ + g·l is W·x + l + (g-1)·h, and g·h if x~ = x. So
@@ -270,14 +294,14 @@ impl<B: Backend> DoraAdapter<B> {
         // the two terms apart cancels (3e-4 off in f32 at V/W = 1e-3).
         let y = match mask {
             None => {
-                let base = linear(x.clone(), weight, None);
+                let base = linear(x.clone(), weight, None, precision);
                 times(base + low_rank_path(x), ratio)
             }
             Some(mask) => {
-                let base = linear(x.clone(), weight.clone(), None);
+                let base = linear(x.clone(), weight.clone(), None, precision);
                 let x = masked(x, mask);
                 let low_rank = low_rank_path(x.clone());
-                let adapted = linear(x, weight, None) + low_rank.clone();
+                let adapted = linear(x, weight, None, precision) + low_rank.clone();
                 base + low_rank + times(adapted, ratio - 1.0)
             }
         };

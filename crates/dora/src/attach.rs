@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::backend::Backend;
+use dacapo_ops::Precision;
 use dacapo_rng::Stream;
 use wildmatch::WildMatch;
 
@@ -86,4 +87,17 @@ pub fn merge_all<B: Backend, M: DoraTargets<B>>(model: M) -> Result<M, DoraError
 /// Those of the model's `map_linears`; unmerging itself cannot fail.
 pub fn unmerge_all<B: Backend, M: DoraTargets<B>>(model: M) -> Result<M, DoraError> {
     model.map_linears(&mut |_, layer| Ok(layer.unmerge()))
+}
+
+/// Gives the matrix products of every linear layer the same precision
+/// ([`DoraLinear::with_precision`](crate::DoraLinear::with_precision)); those that a model
+/// multiplies itself are its own.
+///
+/// # Errors
+/// Those of the model's `map_linears`; setting it cannot fail.
+pub fn set_precision<B: Backend, M: DoraTargets<B>>(
+    model: M,
+    precision: Precision,
+) -> Result<M, DoraError> {
+    model.map_linears(&mut |_, layer| Ok(layer.with_precision(precision)))
 }

@@ -40,6 +40,8 @@
 //!
 //! * Tensors keep the dtype of the weight, f64 included. For a half type, norms,
 //!   magnitudes and ratios are f32.
+//! * Matrix products run in the layer's [`Precision`](dacapo_ops::Precision), through `dacapo-ops`;
+//!   everything else, norms and ratios included, is f32 (or the dtype above).
 //! * Nothing is random but what a caller's `Stream` or `DropoutKey` decides.
 //!   No forward pass draws: a dropout mask is a function of (key, layer path,
 //!   element).
@@ -94,7 +96,7 @@ mod merged;
 mod targets;
 
 pub use adapter::DoraAdapter;
-pub use attach::{attach_matching, merge_all, unmerge_all};
+pub use attach::{attach_matching, merge_all, set_precision, unmerge_all};
 pub use config::DoraConfig;
 pub use error::DoraError;
 pub use flavour::Flavour;

@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use dacapo_ops::{Precision, linear};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{kaiming_bound, uniform};
@@ -23,6 +23,8 @@ pub struct DoraLinear<B: Backend> {
     /// The adapter, once attached.
     pub adapter: Option<DoraAdapter<B>>,
     merged: MergedWeight<B>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl<B: Backend> DoraLinear<B> {
@@ -62,7 +64,26 @@ impl<B: Backend> DoraLinear<B> {
             bias,
             adapter: None,
             merged: MergedWeight(None),
+            precision: Precision::F32,
         }
+    }
+
+    /// The same layer with its matrix products, and those of its adapter, in
+    /// `precision`; F32 before. Unmerges. Not part of the record.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self {
+            adapter: self
+                .adapter
+                .map(|adapter| adapter.with_precision(precision)),
+            merged: MergedWeight(None),
+            precision,
+            ..self
+        }
+    }
+
+    /// The precision of its matrix products.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Number of inputs.
@@ -108,8 +129,9 @@ impl<B: Backend> DoraLinear<B> {
         Ok(Self {
             weight: self.weight.set_require_grad(false),
             bias: self.bias.map(|bias| bias.set_require_grad(false)),
-            adapter: Some(adapter),
+            adapter: Some(adapter.with_precision(self.precision)),
             merged: MergedWeight(None),
+            precision: self.precision,
         })
     }
 
@@ -148,9 +170,9 @@ impl<B: Backend> DoraLinear<B> {
     ) -> Tensor<B, D> {
         let bias = self.bias.as_ref().map(Param::val);
         match (&self.merged.0, &self.adapter) {
-            (Some(merged), _) => linear(x, merged.clone(), bias),
+            (Some(merged), _) => linear(x, merged.clone(), bias, self.precision),
             (None, Some(adapter)) => adapter.forward(x, self.weight.val(), bias, dropout),
-            (None, None) => linear(x, self.weight.val(), bias),
+            (None, None) => linear(x, self.weight.val(), bias, self.precision),
         }
     }
 

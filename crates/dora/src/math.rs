@@ -3,6 +3,7 @@
 //! column here.
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData, backend::Backend};
+use dacapo_ops::{Precision, matmul};
 
 /// The dtype that norms, magnitudes and their ratio are kept in: a half type
 /// would round the ratio, which is close to 1, to a few steps.
@@ -78,9 +79,7 @@ pub(crate) fn low_rank<B: Backend>(
     lora_a: Tensor<B, 2>,
     lora_b: Tensor<B, 2>,
     scaling: f64,
+    precision: Precision,
 ) -> Tensor<B, 2> {
-    lora_a
-        .transpose()
-        .matmul(lora_b.transpose())
-        .mul_scalar(scaling)
+    matmul(lora_a.transpose(), lora_b.transpose(), precision).mul_scalar(scaling)
 }

@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, activation::softmax, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
+use dacapo_ops::{Precision, matmul};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::VitConfig;
@@ -20,6 +21,8 @@ pub struct Attention<B: Backend> {
     heads: usize,
     #[module(skip)]
     pub(crate) dropout: KeyedDropout,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl<B: Backend> Attention<B> {
@@ -40,7 +43,14 @@ impl<B: Backend> Attention<B> {
             out_proj: linear(),
             heads: config.heads,
             dropout: KeyedDropout::new(config.dropout, format!("{path}.dropout")),
+            precision: Precision::F32,
         }
+    }
+
+    /// Of the products of queries, keys and values; those of the projections
+    /// are their own.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// `[n, tokens, d_model]` to the same shape.
@@ -52,10 +62,9 @@ impl<B: Backend> Attention<B> {
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
-        let scores = query
-            .matmul(key.swap_dims(2, 3))
-            .div_scalar((d_head as f64).sqrt());
-        let heads = softmax(scores, 3).matmul(value);
+        let scores =
+            matmul(query, key.swap_dims(2, 3), self.precision).div_scalar((d_head as f64).sqrt());
+        let heads = matmul(softmax(scores, 3), value, self.precision);
         let joined = heads.swap_dims(1, 2).reshape([n, tokens, d_model]);
         let y = self.out_proj.forward(joined, dropout);
         self.dropout.apply(y, dropout)

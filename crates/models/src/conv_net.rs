@@ -5,6 +5,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, DoraTargets, KeyedDropout};
+use dacapo_ops::Precision;
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::uniform;
@@ -82,6 +83,16 @@ impl<B: Backend> ConvNet<B> {
             dropout: KeyedDropout::new(config.dropout, "dropout"),
             config: config.clone(),
         })
+    }
+
+    /// The same model with the matrix products of its head in `precision`; F32
+    /// before. The convolutions are Burn's, as the backend computes them. Not
+    /// part of the record.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self {
+            head: self.head.with_precision(precision),
+            ..self
+        }
     }
 
     /// The sizes this model was made with.

@@ -1,7 +1,8 @@
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
-use dacapo_dora::{DoraError, DoraLinear, DoraTargets};
+use dacapo_dora::{DoraError, DoraLinear, DoraTargets, set_precision};
+use dacapo_ops::Precision;
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::normal;
@@ -64,6 +65,20 @@ impl<B: Backend> Vit<B> {
             head: DoraLinear::init(d, config.classes, true, stream, device),
             config: config.clone(),
         })
+    }
+
+    /// The same model with all its matrix products in `precision`, those of
+    /// adapters attached now or later included; F32 before. Not part of the
+    /// record.
+    ///
+    /// # Panics
+    /// Never: setting the precision of a layer cannot fail.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        let mut model = set_precision(self, precision).expect("setting cannot fail");
+        for block in &mut model.blocks {
+            block.attn.set_precision(precision);
+        }
+        model
     }
 
     /// The sizes this model was made with.

@@ -60,7 +60,11 @@ fn operand_is_rounded_another_way() {
         let rounded =
             Tensor::<Flex, 3>::from_primitive(burn::tensor::TensorPrimitive::Float(rounded));
         let wanted = host.rounded(precision).tensor::<Flex>(&FlexDevice);
-        assert_eq!(bits(rounded), bits(wanted), "{precision}");
+        let (rounded, wanted) = (bits(rounded), bits(wanted));
+        for (i, (found, wanted)) in rounded.iter().zip(&wanted).enumerate() {
+            let x = host.values[i] as f32;
+            assert_eq!(found, wanted, "{precision} of {x} = {:#x}", x.to_bits());
+        }
     }
 }
 

@@ -261,6 +261,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         &self.early_stopping
     }
 
+    /// What this run's bits depend on besides its state.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// The run's id.
     pub fn run_id(&self) -> &str {
         &self.run_id

@@ -67,6 +67,15 @@ best ones, and history.csv). Times and places (`info`) and the number of epochs 
     Verify(VerifyArgs),
     /// Show what a checkpoint holds: every part of the state, and what it continues.
     Inspect(InspectArgs),
+    /// Show which kernel multiplies which matrices; needs no GPU.
+    #[command(long_about = "\
+Show which kernel multiplies which matrices; needs no GPU.
+
+On a GPU every matrix product of a run follows this table, which is fixed in the program: the
+first line that matches precision (run.precision), class and layout of the operands counts, and
+the first of its kernels that can be set up for the shape runs. Its hash is part of a run's
+identity.")]
+    Plan(PlanArgs),
     /// Train a base from scratch and save it for `model.base`.
     #[command(long_about = "\
 Train a base from scratch and save it for `model.base`.
@@ -95,6 +104,9 @@ pub struct TrainArgs {
     /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
+    /// Compile every GPU kernel anew instead of keeping them in the user's cache folder.
+    #[arg(long)]
+    pub no_kernel_cache: bool,
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]
     pub stop_after_step: Option<u64>,
@@ -138,6 +150,9 @@ pub struct ResumeArgs {
     /// Where to compute [default: where the run did].
     #[arg(long)]
     pub device: Option<DeviceName>,
+    /// Compile every GPU kernel anew instead of keeping them in the user's cache folder.
+    #[arg(long)]
+    pub no_kernel_cache: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -164,6 +179,17 @@ pub struct InspectArgs {
     /// A checkpoint file, or a run folder for its latest one.
     pub file: PathBuf,
     /// Print the checklist as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The device whose plan to show.
+    #[arg(long, default_value = "cuda:0")]
+    pub device: DeviceName,
+    /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
 }

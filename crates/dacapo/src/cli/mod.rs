@@ -5,10 +5,13 @@ mod checkpoint_file;
 mod clock;
 mod event_log;
 mod inspect;
+#[cfg(feature = "cuda")]
+mod kernel_cache;
 mod observer;
 #[cfg(feature = "cuda")]
 mod open_cuda;
 mod output;
+mod plan;
 mod run_dir;
 mod signals;
 mod summary;
@@ -44,6 +47,7 @@ pub fn main() -> i32 {
         Command::Resume(args) => train::resume(args),
         Command::Verify(args) => verify::verify(args),
         Command::Inspect(args) => inspect::inspect(args),
+        Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
     };
     result.unwrap_or_else(|error| {

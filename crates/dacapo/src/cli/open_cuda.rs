@@ -4,22 +4,27 @@ use std::{
 };
 
 use burn_cuda::CudaDevice;
-use cudarc::{driver::CudaContext, nvrtc::compile_ptx};
+use cudarc::{
+    driver::{CudaContext, DriverError},
+    nvrtc::compile_ptx,
+};
 
+use super::kernel_cache;
 use crate::CliError;
 
-/// The GPU with this index, once everything that kernels need at run time is there.
+/// The GPU with this index, once everything that kernels need at run time is there. With
+/// `cache`, kernels compiled earlier are used again.
 ///
 /// # Errors
 /// Names what is missing: the driver, the device, NVRTC or the CUDA headers.
-pub(crate) fn open_cuda(index: usize) -> Result<CudaDevice, CliError> {
+pub(crate) fn open_cuda(index: usize, cache: bool) -> Result<CudaDevice, CliError> {
     let missing = |what: String, next: &str| {
         Err(CliError::input(
             format!("--device cuda:{index} cannot be used: {what}"),
             format!("{next}, or use --device cpu"),
         ))
     };
-    match quietly(|| CudaContext::new(index).map(|_| ())) {
+    let gpu = match quietly(|| CudaContext::new(index).and_then(|context| describe(&context))) {
         None => {
             return missing(
                 "the CUDA driver (libcuda) is missing".to_owned(),
@@ -32,10 +37,10 @@ pub(crate) fn open_cuda(index: usize) -> Result<CudaDevice, CliError> {
                 "See nvidia-smi for the devices",
             );
         }
-        Some(Ok(())) => {}
-    }
+        Some(Ok(gpu)) => gpu,
+    };
     let program = "extern \"C\" __global__ void probe() {}";
-    match quietly(|| compile_ptx(program).map(|_| ())) {
+    let probe = match quietly(|| compile_ptx(program)) {
         None => {
             return missing(
                 "NVRTC (libnvrtc), which compiles the kernels, is missing".to_owned(),
@@ -48,9 +53,10 @@ pub(crate) fn open_cuda(index: usize) -> Result<CudaDevice, CliError> {
                 "Install a CUDA toolkit that fits the driver",
             );
         }
-        Some(Ok(())) => {}
-    }
-    let headers = toolkit().join("include").join("cuda_fp16.h");
+        Some(Ok(probe)) => probe,
+    };
+    let include = toolkit().join("include");
+    let headers = include.join("cuda_fp16.h");
     if !headers.is_file() {
         return missing(
             format!(
@@ -60,7 +66,22 @@ pub(crate) fn open_cuda(index: usize) -> Result<CudaDevice, CliError> {
             "Install the CUDA toolkit and set CUDA_PATH to its folder",
         );
     }
+    let folder = if cache { kernel_cache::folder() } else { None };
+    // The probe's text names the compiler and its version; these headers are part of what it
+    // compiles.
+    let mut keys = vec![gpu.into_bytes(), probe.to_src().into_bytes()];
+    for header in ["cuda.h", "cuda_fp16.h", "cuda_bf16.h", "mma.h"] {
+        keys.push(std::fs::read(include.join(header)).unwrap_or_default());
+    }
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    kernel_cache::configure(folder, &keys);
     Ok(CudaDevice { index })
+}
+
+/// What kernels are compiled for.
+fn describe(context: &CudaContext) -> Result<String, DriverError> {
+    let (major, minor) = context.compute_capability()?;
+    Ok(format!("{} sm_{major}{minor}", context.name()?))
 }
 
 /// Where Burn looks for the headers.

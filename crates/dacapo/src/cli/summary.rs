@@ -41,6 +41,13 @@ pub(crate) fn announcement<B: Compute, M: DigitsModel<B>>(
         root.display(),
         classes(&session.seen)
     );
+    let identity = trainer.identity();
+    if identity.device != "cpu" {
+        let (device, precision) = (&identity.device, &identity.precision);
+        out.push_str(&format!(
+            "  computes on {device}, matrix products in {precision}\n"
+        ));
+    }
     if trainer.global_step() > 0 {
         let (step, epoch) = (trainer.global_step(), trainer.epoch() + 1);
         out.push_str(&format!("  goes on  after step {step} (epoch {epoch})\n"));

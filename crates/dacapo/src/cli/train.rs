@@ -25,6 +25,7 @@ struct Plan {
     root: PathBuf,
     config: RunConfig,
     device: DeviceName,
+    kernel_cache: bool,
     start: Start,
     stop_after: Option<u64>,
     json: bool,
@@ -67,6 +68,7 @@ fn new_run(
         root: run_dir::choose(args.out.as_deref(), name)?,
         config,
         device: args.device,
+        kernel_cache: !args.no_kernel_cache,
         start: Start::New,
         stop_after: args.stop_after_step,
         json: args.json,
@@ -93,6 +95,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         root: args.dir.clone(),
         config,
         device: args.device.unwrap_or(recorded),
+        kernel_cache: !args.no_kernel_cache,
         start: Start::Resume {
             record,
             allow_identity_change: args.allow_identity_change,
@@ -111,7 +114,7 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
         DeviceName::Cpu => with_model::<Cpu>(plan, &Default::default()),
         #[cfg(feature = "cuda")]
         DeviceName::Cuda(index) => {
-            let device = super::open_cuda::open_cuda(index)?;
+            let device = super::open_cuda::open_cuda(index, plan.kernel_cache)?;
             with_model::<crate::compute::Cuda>(plan, &device)
         }
         #[cfg(not(feature = "cuda"))]

@@ -1,20 +1,31 @@
 use burn::backend::Autodiff;
 use burn_cuda::CudaDevice;
 use cudarc::driver::{CudaContext, DriverError};
+use dacapo_ops::{KernelPlan, PlannedMatmul, Precision};
 
 use super::{Compute, DeviceFacts};
+use crate::CliError;
 
 /// The CUDA backend that training runs on, without autotune and fusion: with autotune
 /// every process may choose other kernels, and with them other bits.
 pub type Cuda = Autodiff<burn_cuda::Cuda>;
 
 impl Compute for Cuda {
-    fn facts(device: &CudaDevice) -> DeviceFacts {
+    fn facts(device: &CudaDevice, precision: Precision) -> DeviceFacts {
         DeviceFacts {
             device: model(device.index).unwrap_or_else(|error| format!("cuda ({error})")),
-            // Burn's matrix products of f32 run on tensor cores where there are any.
-            precision: "tf32".to_owned(),
-            kernel_plan: "cubek default, no autotune, no fusion".to_owned(),
+            precision: precision.to_string(),
+            kernel_plan: format!("{}, no autotune, no fusion", KernelPlan::current().id()),
+        }
+    }
+
+    fn check_precision(device: &CudaDevice, precision: Precision) -> Result<(), CliError> {
+        match Self::supports(device, precision) {
+            true => Ok(()),
+            false => Err(CliError::input(
+                format!("run.precision = {precision}: this GPU has no tensor cores for it"),
+                "Set run.precision = \"f32\"",
+            )),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{AdaptConfig, AdaptMode, DataConfig, ModelConfig, SeedConfig, TrainCo
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// Seed and number of the run.
+    /// Seed and number of the run, precision.
     pub run: SeedConfig,
     /// Examples and split.
     pub data: DataConfig,
@@ -89,13 +89,18 @@ impl RunConfig {
     }
 
     /// What a resumed run must share, as JSON: everything but how long to train, when to
-    /// write checkpoints, and where a base file lies (its content is part of the identity).
+    /// write checkpoints, where a base file lies (its content is part of the identity), and the
+    /// precision (a part of the identity of its own).
     pub fn shared_json(&self) -> serde_json::Value {
         let mut value = serde_json::to_value(self).expect("a configuration is plain data");
         value["train"]
             .as_object_mut()
             .expect("[train] is a table")
             .remove("epochs");
+        value["run"]
+            .as_object_mut()
+            .expect("[run] is a table")
+            .remove("precision");
         value
             .as_object_mut()
             .expect("a configuration is a table")

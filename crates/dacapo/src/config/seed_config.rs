@@ -1,6 +1,7 @@
+use dacapo_ops::Precision;
 use serde::{Deserialize, Serialize};
 
-/// `[run]`: which run of the experiment this is.
+/// `[run]`: which run of the experiment this is, and how precisely it multiplies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedConfig {
@@ -8,6 +9,8 @@ pub struct SeedConfig {
     pub seed: u64,
     /// The researcher's number of the run.
     pub training_run: u64,
+    /// Precision of matrix products; anything but `f32` needs a GPU.
+    pub precision: Precision,
 }
 
 impl Default for SeedConfig {
@@ -15,6 +18,7 @@ impl Default for SeedConfig {
         Self {
             seed: 42,
             training_run: 1,
+            precision: Precision::F32,
         }
     }
 }

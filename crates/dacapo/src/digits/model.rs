@@ -1,6 +1,7 @@
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use dacapo_dora::DoraTargets;
 use dacapo_models::{ConvNet, Vit};
+use dacapo_ops::Precision;
 use dacapo_rng::Stream;
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub trait DigitsModel<B: AutodiffBackend>:
         stream: &mut Stream,
         device: &B::Device,
     ) -> Result<Self, CliError>;
+
+    /// The same model with its matrix products in `precision`.
+    fn with_precision(self, precision: Precision) -> Self;
 }
 
 impl<B: AutodiffBackend> DigitsModel<B> for Vit<B> {
@@ -33,6 +37,10 @@ impl<B: AutodiffBackend> DigitsModel<B> for Vit<B> {
     ) -> Result<Self, CliError> {
         Ok(Vit::init(&config.vit, stream, device)?)
     }
+
+    fn with_precision(self, precision: Precision) -> Self {
+        Vit::with_precision(self, precision)
+    }
 }
 
 impl<B: AutodiffBackend> DigitsModel<B> for ConvNet<B> {
@@ -42,6 +50,10 @@ impl<B: AutodiffBackend> DigitsModel<B> for ConvNet<B> {
         device: &B::Device,
     ) -> Result<Self, CliError> {
         Ok(ConvNet::init(&config.conv_net, stream, device)?)
+    }
+
+    fn with_precision(self, precision: Precision) -> Self {
+        ConvNet::with_precision(self, precision)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     CliError,
     compute::Compute,
     config::{AdaptMode, ModelConfig, ModelKind, RunConfig},
-    identity::identity,
+    identity::identity_in,
 };
 
 /// A digits run of one architecture, set up from its configuration.
@@ -137,7 +137,10 @@ impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
         streams.push(DigitsTask::<B, M>::STREAM);
         let mut rng = RngHub::new(config.run.seed, &streams);
 
+        let precision = config.run.precision;
+        B::check_precision(device, precision)?;
         let mut model = M::random(&config.model, rng.stream("init")?, device)?;
+        model = model.with_precision(precision);
         let mut seen = Vec::new();
         if let Some(base) = read_base(config)? {
             model = load_tensors(model, "model.base", &base.tensors)?;
@@ -165,7 +168,7 @@ impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
             task,
             model,
             settings: settings(config, schedule, trainable, shared.clone()),
-            identity: identity::<B>(&shared, device),
+            identity: identity_in::<B>(&shared, device, precision),
             rng,
             device: device.clone(),
             seen,

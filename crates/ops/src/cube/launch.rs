@@ -6,13 +6,13 @@ use burn_cubecl::{
     ops::numeric::{empty_device_dtype, zeros},
     tensor::CubeTensor,
 };
-use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
+use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulSetupError};
 use cubek::matmul::launch::launch_ref;
 use cubek::std::InputBinding;
 
 use super::operand::{is_aligned, is_transposed, readable};
 use super::strategy::strategy;
-use crate::{KernelPlan, Layout, MatmulShape, Precision};
+use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision};
 
 /// The product of two operands as `dtype`.
 ///
@@ -25,15 +25,13 @@ pub(super) fn product<R: CubeRuntime>(
     dtype: DType,
 ) -> CubeTensor<R> {
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let (client, device) = (lhs.client.clone(), lhs.device.clone());
     let rank = shape.num_dims();
     let k = lhs.meta.shape()[rank - 1];
     if k == 0 || shape.num_elements() == 0 {
-        return zeros(device, shape, dtype);
+        return zeros(lhs.device, shape, dtype);
     }
 
     let (lhs, rhs) = (readable(lhs), readable(rhs));
-    let out = empty_device_dtype(client.clone(), device, shape.clone(), dtype);
     let problem = MatmulShape {
         batch: shape[..rank - 2].iter().product(),
         m: shape[rank - 2],
@@ -41,11 +39,6 @@ pub(super) fn product<R: CubeRuntime>(
         n: shape[rank - 1],
         layout: Layout::new(is_transposed(&lhs), is_transposed(&rhs)),
         aligned: is_aligned(&lhs) && is_aligned(&rhs),
-    };
-    let elements = MatmulGlobalElems {
-        lhs: lhs.dtype.into(),
-        rhs: rhs.dtype.into(),
-        out: dtype.into(),
     };
     // Operands of another float type were not rounded, and are no wider than bf16 or are f64.
     let precision = match lhs.dtype {
@@ -55,16 +48,8 @@ pub(super) fn product<R: CubeRuntime>(
     };
     let mut refused = Vec::new();
     for kernel in KernelPlan::current().kernels(precision, &problem) {
-        let launched = launch_ref(
-            &strategy(kernel),
-            &client,
-            InputBinding::new(lhs.clone().binding(), elements.lhs),
-            InputBinding::new(rhs.clone().binding(), elements.rhs),
-            out.clone().binding(),
-            &mut MatmulElems::from_globals(&elements),
-        );
-        match launched {
-            Ok(()) => return out,
+        match launch(kernel, &lhs, &rhs, dtype) {
+            Ok(product) => return product,
             Err(error) => refused.push(format!("{}: {error:?}", kernel.name())),
         }
     }
@@ -73,6 +58,32 @@ pub(super) fn product<R: CubeRuntime>(
          another precision",
         refused.join("; ")
     )
+}
+
+/// The product of two [`readable`] operands by one kernel, if it can be set up.
+pub(super) fn launch<R: CubeRuntime>(
+    kernel: Kernel,
+    lhs: &CubeTensor<R>,
+    rhs: &CubeTensor<R>,
+    dtype: DType,
+) -> Result<CubeTensor<R>, MatmulSetupError> {
+    let (client, device) = (lhs.client.clone(), lhs.device.clone());
+    let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    let out = empty_device_dtype(client.clone(), device, shape, dtype);
+    let elements = MatmulGlobalElems {
+        lhs: lhs.dtype.into(),
+        rhs: rhs.dtype.into(),
+        out: dtype.into(),
+    };
+    launch_ref(
+        &strategy(kernel),
+        &client,
+        InputBinding::new(lhs.clone().binding(), elements.lhs),
+        InputBinding::new(rhs.clone().binding(), elements.rhs),
+        out.clone().binding(),
+        &mut MatmulElems::from_globals(&elements),
+    )?;
+    Ok(out)
 }
 
 /// `[.., m, n]`, with the larger of both sizes in the dimensions before.

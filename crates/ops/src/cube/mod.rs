@@ -3,6 +3,8 @@
 mod launch;
 mod operand;
 mod strategy;
+#[cfg(test)]
+mod tests;
 
 use burn::tensor::{DType, FloatDType, backend::DeviceOps, ops::FloatTensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
