@@ -11,6 +11,8 @@ use crate::{PlannedMatmul, Precision};
 
 /// 2^13 + 1: f32 has 24 bits of precision, TF32 has 11.
 const TF32_SPLITTER: f32 = 8193.0;
+/// 2^16 + 1: bf16 has 8 bits of precision.
+const BF16_SPLITTER: f32 = 65537.0;
 
 impl PlannedMatmul for Flex {
     fn supports(_device: &FlexDevice, _precision: Precision) -> bool {
@@ -19,11 +21,10 @@ impl PlannedMatmul for Flex {
 
     fn operand(tensor: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
         match (precision, tensor.dtype()) {
-            (Precision::Tf32, DType::F32) => round_to_tf32::<Self>(tensor),
-            (Precision::Bf16, DType::F32) => {
-                let rounded = Self::float_cast(tensor, FloatDType::BF16);
-                Self::float_cast(rounded, FloatDType::F32)
-            }
+            (Precision::Tf32, DType::F32) => round::<Self>(tensor, TF32_SPLITTER),
+            // Not by casting: Flex goes through f64, from which the crate `half` does not round
+            // to nearest (0x3ecc8004 goes down).
+            (Precision::Bf16, DType::F32) => round::<Self>(tensor, BF16_SPLITTER),
             _ => tensor,
         }
     }
@@ -42,10 +43,11 @@ impl PlannedMatmul for Flex {
     }
 }
 
-/// To the nearest TF32, ties to even, by Veltkamp's splitting (Dekker, "A floating-point
-/// technique for extending the available precision", 1971). Magnitudes above 2^114 overflow.
-fn round_to_tf32<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let scaled = B::float_mul_scalar(x.clone(), TF32_SPLITTER.into());
+/// To fewer bits, to the nearest, ties to even, by Veltkamp's splitting (Dekker, "A floating-point
+/// technique for extending the available precision", 1971). Magnitudes within the splitter of the
+/// largest f32 overflow.
+fn round<B: Backend>(x: FloatTensor<B>, splitter: f32) -> FloatTensor<B> {
+    let scaled = B::float_mul_scalar(x.clone(), splitter.into());
     let low = B::float_sub(scaled.clone(), x);
     B::float_sub(scaled, low)
 }

@@ -25,6 +25,7 @@ struct Plan {
     root: PathBuf,
     config: RunConfig,
     device: DeviceName,
+    #[cfg(feature = "cuda")]
     kernel_cache: bool,
     start: Start,
     stop_after: Option<u64>,
@@ -68,6 +69,7 @@ fn new_run(
         root: run_dir::choose(args.out.as_deref(), name)?,
         config,
         device: args.device,
+        #[cfg(feature = "cuda")]
         kernel_cache: !args.no_kernel_cache,
         start: Start::New,
         stop_after: args.stop_after_step,
@@ -95,6 +97,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         root: args.dir.clone(),
         config,
         device: args.device.unwrap_or(recorded),
+        #[cfg(feature = "cuda")]
         kernel_cache: !args.no_kernel_cache,
         start: Start::Resume {
             record,

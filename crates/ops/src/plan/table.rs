@@ -1,8 +1,7 @@
 //! The table itself. Rates were measured with `matmul_plan` of the crate `dacapo-benches`.
 
 use super::Kernel::{
-    DoubleTmaMma, DoubleUnit, Naive, SimpleCyclicCmma, SimpleCyclicMma, SimpleUnit,
-    SpecializedTmaMma,
+    DoubleTmaMma, Naive, SimpleCyclicCmma, SimpleCyclicMma, SimpleUnit, SpecializedTmaMma,
 };
 use super::ShapeClass::{Batched, Large, Small};
 use super::{Kernel, Layout, PlanRow, ShapeClass};
@@ -10,9 +9,9 @@ use crate::Precision::{self, Bf16, F32, Tf32};
 
 /// First match first.
 pub(super) const TABLE: &[PlanRow] = &[
-    row(F32, Large, None, &[DoubleUnit, SimpleUnit, Naive]),
-    row(F32, Small, None, &[DoubleUnit, SimpleUnit, Naive]),
-    row(F32, Batched, None, &[DoubleUnit, SimpleUnit, Naive]),
+    row(F32, Large, None, &[SimpleUnit, Naive]),
+    row(F32, Small, None, &[SimpleUnit, Naive]),
+    row(F32, Batched, None, &[SimpleUnit, Naive]),
     row(
         Tf32,
         Large,
