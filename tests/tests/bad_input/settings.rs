@@ -82,6 +82,23 @@ fn assignment_without_form_is_taken() {
 }
 
 #[test]
+fn precision_that_the_cpu_lacks_is_ignored() {
+    assert_settings_refused(&[
+        (
+            "run.precision",
+            "tf32",
+            &["run.precision = tf32", "--device cuda:0", "\"f32\""],
+        ),
+        ("run.precision", "bf16", &["run.precision = bf16"]),
+        (
+            "run.precision",
+            "f16",
+            &["run.precision", "`f16`", "`bf16`"],
+        ),
+    ]);
+}
+
+#[test]
 fn adapter_setting_out_of_range_is_used() {
     assert_settings_refused(&[
         (
