@@ -9,19 +9,24 @@ use cubecl::prelude::*;
 use super::config::{Config, LANE, MatrixProducts};
 use super::forward::{ratio, sum_partials};
 use super::fragment::multiply;
-use super::tile::{Extent, add_low_rank, load_tile};
+use super::tile::{
+    Extent, add_low_rank, fetch_tile, fill_slab, left_element, right_element, right_fragments,
+    unpack_tile,
+};
 
 /// Columns that a cube of [`gradients`] covers: 8 warps of a tile each.
 pub(super) const COLUMNS: usize = 256;
 /// Rows that a cube covers, at most.
 pub(super) const MOST_ROWS: usize = 512;
+/// Ranks that a cube covers, at most: what fits the registers.
+pub(super) const MOST_RANKS: usize = 32;
 /// Vectors of four in a row of a tile in shared memory, padded against bank
 /// conflicts.
 const STRIDE: usize = 9;
 
 /// The partial gradients of both factors for one cube's columns and rows, in the
-/// factors' own layouts: `d_left[x][..]` and `d_right[y][..]`, without s. The
-/// cube's z picks `chunk` of the ranks. `left_elements` and `right_elements` are
+/// factors' own layouts: `d_left[x][..]` and `d_right[y][..]`, without s, and
+/// for `chunk` of the ranks. `left_elements` and `right_elements` are
 /// `left` and `right` again, by element. Without `full`, `dots[split][channel]`
 /// too; with it, that is an input.
 #[cube(launch_unchecked)]
@@ -42,24 +47,30 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     scaling: f32,
     eps: f32,
     splits: u32,
-    blocks: u32,
+    #[comptime] blocks: usize,
     #[comptime] full: bool,
     #[comptime] chunk: usize,
     #[comptime] config: Config,
 ) {
     let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
-    let mut ratios = SharedMemory::<f32>::new(MOST_ROWS);
-    let mut alongs = SharedMemory::<f32>::new(MOST_ROWS);
+    let mut ratios = SharedMemory::<f32>::new(comptime!(COLUMNS.max(blocks * 16)));
+    let mut alongs = SharedMemory::<f32>::new(comptime!(COLUMNS.max(blocks * 16)));
     let mut shared = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(shared_vectors(chunk)));
+    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
     let warp = UNIT_POS / 32;
     let lane = UNIT_POS % 32;
     let g = lane / 4;
     let t = lane % 4;
-    let first_row = CUBE_POS_Y * blocks * 16;
-    let first_column = CUBE_POS_X * comptime!(COLUMNS as u32);
+    let first_row = CUBE_POS_Y * comptime!(blocks as u32 * 16);
+    // Chunks of one place are neighbours, so that they find it in the cache.
+    let chunks = comptime!(config.rank.div_ceil(chunk) as u32);
+    let cube_x = CUBE_POS_X / chunks;
+    let cube_chunk = CUBE_POS_X % chunks;
+    let first_column = cube_x * comptime!(COLUMNS as u32);
     let column = first_column + warp * 32;
-    let first_rank = CUBE_POS_Z * comptime!(chunk as u32);
+    let first_rank = cube_chunk * comptime!(chunk as u32);
 
+    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
     // What each channel of this cube multiplies G and V by.
     let mut first_channel = first_column;
     let mut channels = extent.q;
@@ -67,7 +78,7 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     if comptime!(config.rows()) {
         first_channel = first_row;
         channels = extent.p;
-        here = blocks * 16;
+        here = comptime!(blocks as u32 * 16).runtime();
     }
     for block in 0..(here + 255) / 256 {
         let at = block * 256 + UNIT_POS;
@@ -94,25 +105,70 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     for i in 0..chunk {
         acc_right[i] = 0.0f32;
     }
-    let mut lane_dots = Array::<f32>::new(comptime!(config.lane_channels()));
+    let mut lane_dots = Array::<f32>::new(comptime!(config.tile_channels()));
     #[unroll]
-    for i in 0..comptime!(config.lane_channels()) {
+    for i in 0..comptime!(config.tile_channels()) {
         lane_dots[i] = 0.0f32;
     }
 
-    for block in 0..blocks {
+    // R by this warp's columns, for dL: the same for every row.
+    let mut r = Array::<f32>::new(chunk);
+    load_right(
+        right_elements,
+        &mut r,
+        column,
+        first_rank,
+        &extent,
+        chunk,
+        config,
+    );
+
+    let mut fragments = Array::<f32>::new(comptime!(config.rank_groups() * 16));
+    right_fragments::<A, NR>(right, &mut fragments, column, &extent, config);
+
+    // The next tiles are under way while these are worked on.
+    let width = NW::value();
+    let slots = comptime!(LANE / width);
+    let mut next_d = Array::<Vector<W, NW>>::new(slots);
+    let mut next_v = Array::<Vector<W, NW>>::new(slots);
+    fetch_tile::<W, NW>(
+        gradient,
+        &mut next_d,
+        first_row,
+        column,
+        &extent,
+        0usize,
+        config,
+    );
+    fetch_tile::<W, NW>(
+        weight,
+        &mut next_v,
+        first_row,
+        column,
+        &extent,
+        0usize,
+        config,
+    );
+    for block in 0..comptime!(blocks as u32) {
         let row = first_row + block * 16;
         let mut d = Array::<f32>::new(LANE);
-        load_tile::<W, NW>(gradient, &mut d, row, column, &extent, config.guard);
+        unpack_tile::<W, NW>(&next_d, &mut d, 0usize);
         let mut v = Array::<f32>::new(LANE);
-        load_tile::<W, NW>(weight, &mut v, row, column, &extent, config.guard);
-        add_low_rank::<A, NL, NR>(
+        unpack_tile::<W, NW>(&next_v, &mut v, 0usize);
+        if block + 1 < comptime!(blocks as u32) {
+            let next = row + 16;
+            fetch_tile::<W, NW>(gradient, &mut next_d, next, column, &extent, 0usize, config);
+            fetch_tile::<W, NW>(weight, &mut next_v, next, column, &extent, 0usize, config);
+        }
+        add_low_rank::<A, NL>(
             left,
-            right,
+            &fragments,
             base_norm,
             &mut v,
             row,
             column,
+            &slab,
+            block * 16,
             &extent,
             scaling,
             &mut scratch,
@@ -124,7 +180,9 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         }
         #[unroll]
         for i in 0..LANE {
-            let mut at = column - first_column + t * 8 + comptime!(i as u32 % 8);
+            let mut at = column - first_column
+                + t * comptime!(config.lane_columns())
+                + comptime!(config.column_of(i % 8));
             if comptime!(config.rows()) {
                 at = block * 16 + g * 2 + comptime!(i as u32 / 8);
             }
@@ -140,17 +198,7 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
 
         // dL: dV as it lies times Rᵀ, summed over the cube's columns below.
         let mut acc_left = Array::<f32>::new(comptime!(chunk / 2));
-        left_product::<A>(
-            &d,
-            right_elements,
-            &mut acc_left,
-            column,
-            first_rank,
-            &extent,
-            &mut scratch,
-            chunk,
-            config,
-        );
+        left_product(&d, &r, &mut acc_left, &mut scratch, chunk, config);
 
         // dR: Lᵀ times dV, which changes its place among the lanes for it.
         let own = warp as usize * comptime!(16 * STRIDE);
@@ -186,14 +234,15 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
             d_left,
             row,
             first_rank,
+            cube_x,
             &extent,
             chunk,
             config,
         );
         sync_cube();
         if comptime!(!full && config.rows()) {
-            if CUBE_POS_Z == 0 {
-                store_row_dots(&lane_dots, &mut shared, dots, row, &extent);
+            if cube_chunk == 0 {
+                store_row_dots(&lane_dots, &mut shared, dots, row, cube_x, &extent);
             }
             sync_cube();
         }
@@ -202,7 +251,9 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         &acc_right, d_right, column, first_rank, &extent, chunk, config,
     );
     if comptime!(!full && !config.rows()) {
-        store_column_dots(&lane_dots, &mut shared, dots, first_column, &extent);
+        if cube_chunk == 0 {
+            store_column_dots(&lane_dots, &mut shared, dots, first_column, &extent, config);
+        }
     }
 }
 
@@ -221,31 +272,41 @@ fn sync_warp(#[comptime] config: Config) {
     }
 }
 
-/// `acc = d · Rᵀ` for `chunk` ranks: 16 rows by `chunk`.
+/// R at `chunk` ranks and this lane's eight columns, `[rank / 8][column]`.
 #[cube]
-fn left_product<A: Float>(
-    d: &Array<f32>,
+fn load_right<A: Float>(
     right: &Array<A>,
-    acc: &mut Array<f32>,
+    r: &mut Array<f32>,
     column: u32,
     first_rank: u32,
     extent: &Extent,
-    scratch: &mut SharedMemory<f32>,
     #[comptime] chunk: usize,
     #[comptime] config: Config,
 ) {
     let lane = UNIT_POS % 32;
-    let left_most = column + (lane % 4) * 8;
-    let tiles = comptime!(chunk / 8);
-    let mut r = Array::<f32>::new(comptime!(chunk));
+    let left_most = column + (lane % 4) * comptime!(config.lane_columns());
     #[unroll]
-    for tile in 0..tiles {
+    for tile in 0..comptime!(chunk / 8) {
         let at = first_rank + comptime!(tile as u32 * 8) + lane / 4;
         #[unroll]
         for x in 0..8usize {
-            r[tile * 8 + x] = right_element::<A>(right, at, left_most + x as u32, extent, config);
+            let at_column = left_most + comptime!(config.column_of(x));
+            r[tile * 8 + x] = right_element::<A>(right, at, at_column, extent, config);
         }
     }
+}
+
+/// `acc = d · Rᵀ` for `chunk` ranks: 16 rows by `chunk`.
+#[cube]
+fn left_product(
+    d: &Array<f32>,
+    r: &Array<f32>,
+    acc: &mut Array<f32>,
+    scratch: &mut SharedMemory<f32>,
+    #[comptime] chunk: usize,
+    #[comptime] config: Config,
+) {
+    let tiles = comptime!(chunk / 8);
     #[unroll]
     for i in 0..comptime!(chunk / 2) {
         acc[i] = 0.0f32;
@@ -309,49 +370,6 @@ fn right_product<A: Float>(
     }
 }
 
-/// R at (`rank`, `column`), 0 outside.
-#[cube]
-fn right_element<A: Float>(
-    right: &Array<A>,
-    rank: u32,
-    column: u32,
-    extent: &Extent,
-    #[comptime] config: Config,
-) -> f32 {
-    let ranks = comptime!(config.rank as u32);
-    let mut at = column * ranks + rank;
-    if comptime!(config.rows()) {
-        at = rank * extent.q + column;
-    }
-    element::<A>(right, at, rank < ranks && column < extent.q)
-}
-
-/// L at (`row`, `rank`), 0 outside.
-#[cube]
-fn left_element<A: Float>(
-    left: &Array<A>,
-    row: u32,
-    rank: u32,
-    extent: &Extent,
-    #[comptime] config: Config,
-) -> f32 {
-    let ranks = comptime!(config.rank as u32);
-    let mut at = rank * extent.p + row;
-    if comptime!(config.rows()) {
-        at = row * ranks + rank;
-    }
-    element::<A>(left, at, rank < ranks && row < extent.p)
-}
-
-#[cube]
-fn element<A: Float>(from: &Array<A>, at: u32, inside: bool) -> f32 {
-    let mut value = 0.0f32;
-    if inside {
-        value = f32::cast_from(from[at as usize]);
-    }
-    value
-}
-
 /// Where dL at (`row`, `rank`) is in one partial of it.
 #[cube]
 fn left_position(row: u32, rank: u32, extent: &Extent, #[comptime] config: Config) -> u32 {
@@ -370,6 +388,7 @@ fn store_left(
     d_left: &mut Array<f32>,
     row: u32,
     first_rank: u32,
+    cube_x: u32,
     extent: &Extent,
     #[comptime] chunk: usize,
     #[comptime] config: Config,
@@ -403,7 +422,7 @@ fn store_left(
             let at_row = row + (from / 4) * 2 + comptime!(e as u32 / 2);
             let rank = base + comptime!(e as u32 % 2);
             if at_row < extent.p && rank < comptime!(config.rank as u32) {
-                let partial = CUBE_POS_X * extent.p * comptime!(config.rank as u32);
+                let partial = cube_x * extent.p * comptime!(config.rank as u32);
                 let at = partial + left_position(at_row, rank, extent, config);
                 d_left[at as usize] = sum[e];
             }
@@ -430,12 +449,14 @@ fn store_right(
     for m in 0..comptime!(chunk / 16) {
         #[unroll]
         for i in 0..16usize {
-            // Product `tile` of four, element e: rank g + 8(e / 2), column
-            // 8t + 4(e % 2) + tile.
+            // Product `tile` of four, its element e: rank g + 8(e / 2), element
+            // 4(e % 2) + tile of this lane's columns.
             let tile = comptime!(i as u32 / 4);
             let e = comptime!(i as u32 % 4);
             let rank = first_rank + comptime!(m as u32 * 16 + (e / 2) * 8) + lane / 4;
-            let at_column = column + (lane % 4) * 8 + comptime!((e % 2) * 4 + tile);
+            let at_column = column
+                + (lane % 4) * comptime!(config.lane_columns())
+                + comptime!(config.column_of(((e % 2) * 4 + tile) as usize));
             if rank < ranks && at_column < extent.q {
                 let mut at = at_column * ranks + rank;
                 if comptime!(config.rows()) {
@@ -454,6 +475,7 @@ fn store_row_dots(
     shared: &mut SharedMemory<Vector<f32, Const<4>>>,
     dots: &mut Array<f32>,
     row: u32,
+    cube_x: u32,
     extent: &Extent,
 ) {
     let warp = UNIT_POS / 32;
@@ -473,7 +495,7 @@ fn store_row_dots(
         for h in 0..2usize {
             let at_row = row + UNIT_POS * 2 + h as u32;
             if at_row < extent.p {
-                dots[(CUBE_POS_X * extent.p + at_row) as usize] = sum[h];
+                dots[(cube_x * extent.p + at_row) as usize] = sum[h];
             }
         }
     }
@@ -487,10 +509,11 @@ fn store_column_dots(
     dots: &mut Array<f32>,
     first_column: u32,
     extent: &Extent,
+    #[comptime] config: Config,
 ) {
     let warp = UNIT_POS / 32;
     let lane = UNIT_POS % 32;
-    // [warp][t][half][g].
+    // [four columns][g].
     #[unroll]
     for half in 0..2usize {
         let mut four = Vector::<f32, Const<4>>::empty();
@@ -498,11 +521,12 @@ fn store_column_dots(
         for e in 0..4usize {
             four[e] = lane_dots[half * 4 + e];
         }
-        let group = (warp * 4 + lane % 4) * 2 + half as u32;
+        let run = comptime!((half as u32) * config.column_of(4) / 4);
+        let group = warp * 8 + (lane % 4) * comptime!(config.lane_columns() / 4) + run;
         shared[(group * 8 + lane / 4) as usize] = four;
     }
     sync_cube();
-    if UNIT_POS < 64 && CUBE_POS_Z == 0 {
+    if UNIT_POS < 64 {
         let mut sum = shared[(UNIT_POS * 8) as usize];
         #[unroll]
         for i in 1..8u32 {

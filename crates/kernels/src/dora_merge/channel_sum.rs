@@ -14,27 +14,39 @@ pub(super) fn sum_channels(
     shared: &mut SharedMemory<f32>,
     #[comptime] config: Config,
 ) -> f32 {
-    let lanes = comptime!(config.lanes_per_channel());
+    // One float of padding, so that neighbouring channels lie in other banks.
+    let stride = comptime!(config.lanes_per_channel() + 1);
     let lane = (UNIT_POS % 32) as usize;
     let warp = (UNIT_POS / 32) as usize;
     let warp_p = warp / comptime!(config.warps[1]);
     let warp_q = warp % comptime!(config.warps[1]);
+    let tiles = comptime!(if config.channels_change() {
+        config.tiles
+    } else {
+        1
+    });
     #[unroll]
-    for i in 0..comptime!(config.lane_channels()) {
-        let mut channel = warp_q * 32 + (lane % 4) * 8 + i;
-        let mut share = warp_p * 8 + lane / 4;
-        if comptime!(config.rows()) {
-            channel = warp_p * 16 + (lane / 4) * 2 + i;
-            share = warp_q * 4 + lane % 4;
+    for tile in 0..tiles {
+        #[unroll]
+        for i in 0..comptime!(config.tile_channels()) {
+            let mut channel = (warp_q * tiles + tile) * 32
+                + (lane % 4) * comptime!(config.lane_columns() as usize)
+                + comptime!(config.column_of(i) as usize);
+            let mut share = warp_p * 8 + lane / 4;
+            if comptime!(config.rows()) {
+                channel = (warp_p * tiles + tile) * 16 + (lane / 4) * 2 + i;
+                share = warp_q * 4 + lane % 4;
+            }
+            shared[channel * stride + share] =
+                lane_sums[comptime!(tile * config.tile_channels() + i)];
         }
-        shared[channel * lanes + share] = lane_sums[i];
     }
     sync_cube();
     let mut sum = 0.0f32;
     let unit = UNIT_POS as usize;
     if unit < comptime!(config.span_channels()) {
-        for share in 0..lanes {
-            sum += shared[unit * lanes + share];
+        for share in 0..comptime!(config.lanes_per_channel()) {
+            sum += shared[unit * stride + share];
         }
     }
     sum
@@ -42,7 +54,7 @@ pub(super) fn sum_channels(
 
 /// Floats of shared memory that [`sum_channels`] needs.
 pub(super) fn shared_floats(config: Config) -> usize {
-    config.span_channels() * config.lanes_per_channel()
+    config.span_channels() * (config.lanes_per_channel() + 1)
 }
 
 /// The first channel of this cube.

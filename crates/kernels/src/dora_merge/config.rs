@@ -5,10 +5,11 @@ use super::{Layout, Products};
 ///
 /// The weight is a row-major matrix `[p, q]`, whichever axis is the output. A
 /// *tile* is what one warp of 32 units works on at a time: 16 rows by 32
-/// columns. In a tile, lane `4g + t` holds rows `2g + h` (h = 0, 1) and the
-/// eight columns `8t..8t + 8`, at `8h + x` of an array of 16. That is the
-/// accumulator layout of the matrix instruction `m16n8k8` under a permutation of
-/// rows and columns that makes every access to memory one wide, contiguous one.
+/// columns. In a tile, lane `4g + t` holds rows `2g + h` (h = 0, 1) and eight
+/// columns: `8t..8t + 8`, or `4t..4t + 4` and the four 16 further on; element x
+/// of row h is at `8h + x` of an array of 16. That is the accumulator layout of
+/// the matrix instruction `m16n8k8` under a permutation of rows and columns that
+/// makes accesses to memory wide and contiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Config {
     pub layout: Layout,
@@ -16,13 +17,29 @@ pub(crate) struct Config {
     pub rank: usize,
     /// Warps of a cube along the rows and along the columns.
     pub warps: [usize; 2],
-    /// Tiles that a warp visits: along the columns (`OutIn`) or the rows
-    /// (`InOut`), so that a lane's sums belong to the same channels.
+    /// Tiles that a warp visits.
     pub tiles: usize,
+    /// Whether it visits them down the rows or along the columns.
+    pub path: Path,
+    /// A lane's eight columns of a tile are one run, as 16-bit storage wants it;
+    /// else two runs of four.
+    pub one_run: bool,
     /// Rows or columns of the weight do not fill the tiles.
     pub guard: bool,
     /// Divide the weight by its own norm first.
     pub normalised_base: bool,
+    /// Rows of L that a cube keeps in shared memory; 0 where each is read by one
+    /// warp only, or where they are too many.
+    pub slab_rows: usize,
+}
+
+/// The way of a warp through its tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Path {
+    /// Down the rows.
+    Down,
+    /// Along the columns.
+    Along,
 }
 
 /// [`Products`] on a given device.
@@ -52,12 +69,24 @@ impl Config {
 
     /// Rows that a cube covers.
     pub fn span_p(&self) -> usize {
-        TILE_P * self.warps[0] * if self.rows() { 1 } else { self.tiles }
+        TILE_P
+            * self.warps[0]
+            * if self.path == Path::Down {
+                self.tiles
+            } else {
+                1
+            }
     }
 
     /// Columns that a cube covers.
     pub fn span_q(&self) -> usize {
-        TILE_Q * self.warps[1] * if self.rows() { self.tiles } else { 1 }
+        TILE_Q
+            * self.warps[1]
+            * if self.path == Path::Along {
+                self.tiles
+            } else {
+                1
+            }
     }
 
     /// Whether a row is an output channel.
@@ -74,9 +103,49 @@ impl Config {
         }
     }
 
+    /// Channels of which one lane holds elements in one tile.
+    pub fn tile_channels(&self) -> usize {
+        if self.rows() { 2 } else { 8 }
+    }
+
+    /// Whether the tiles of a warp are of other channels each.
+    pub fn channels_change(&self) -> bool {
+        self.rows() == (self.path == Path::Down)
+    }
+
     /// Channels of which one lane holds elements.
     pub fn lane_channels(&self) -> usize {
-        if self.rows() { 2 } else { 8 }
+        self.tile_channels()
+            * if self.channels_change() {
+                self.tiles
+            } else {
+                1
+            }
+    }
+
+    /// Which of [`lane_channels`](Self::lane_channels) element `i` of a lane's
+    /// `tile`-th tile belongs to.
+    pub fn own_channel(&self, tile: usize, i: usize) -> usize {
+        let own = if self.rows() { i / 8 } else { i % 8 };
+        own + if self.channels_change() {
+            tile * self.tile_channels()
+        } else {
+            0
+        }
+    }
+
+    /// Column of a lane's element x in its tile, for lane 0; lane t adds 8t or 4t.
+    pub fn column_of(&self, x: usize) -> u32 {
+        if self.one_run || x < 4 {
+            x as u32
+        } else {
+            x as u32 + 12
+        }
+    }
+
+    /// Columns between the first of lanes t and t + 1.
+    pub fn lane_columns(&self) -> u32 {
+        if self.one_run { 8 } else { 4 }
     }
 
     /// Lanes of a cube that hold elements of one channel.
@@ -96,6 +165,35 @@ impl Config {
     /// Whether the last group of the rank is not full.
     pub fn guard_rank(&self) -> bool {
         self.rank % 16 != 0
+    }
+
+    /// Vectors of four between two rows of the slab: as many as keep the rows
+    /// that lanes read together in other banks.
+    pub fn slab_stride(&self) -> usize {
+        self.rank_groups() * 4 + 2
+    }
+
+    /// Vectors of four in the slab.
+    pub fn slab_vectors(&self) -> usize {
+        self.slab_rows.max(1) * self.slab_stride()
+    }
+
+    /// Whether L's rows of a cube lie in shared memory.
+    pub fn has_slab(&self) -> bool {
+        self.slab_rows > 0
+    }
+
+    /// With a slab for the `rows` of a cube, if shared memory holds it.
+    pub fn with_slab(self, rows: usize) -> Self {
+        let most = match self.products {
+            MatrixProducts::Units => 10 * 1024,
+            _ => 150 * 1024,
+        };
+        let fits = rows * self.slab_stride() * 16 <= most;
+        Self {
+            slab_rows: if fits { rows } else { 0 },
+            ..self
+        }
     }
 
     /// Floats of shared memory that [`super::fragment`] needs.

@@ -3,8 +3,11 @@
 use cubecl::prelude::*;
 
 use super::channel_sum::{first_channel, shared_floats, split, sum_channels};
-use super::config::{Config, LANE, MatrixProducts};
-use super::tile::{Extent, add_low_rank, load_tile, store_tile, tile_position};
+use super::config::{Config, LANE, Path};
+use super::tile::{
+    Extent, add_low_rank, fetch_tile, fill_slab, right_fragments, store_tile, tile_position,
+    unpack_tile,
+};
 
 /// What [`reduce`] sums over each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +24,7 @@ pub(super) fn reduce<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     weight: &Array<Vector<W, NW>>,
     gradient: &Array<Vector<W, NW>>,
     left: &Array<Vector<A, NL>>,
+    left_elements: &Array<A>,
     right: &Array<Vector<A, NR>>,
     base_norm: &Array<f32>,
     partials: &mut Array<f32>,
@@ -30,27 +34,59 @@ pub(super) fn reduce<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     #[comptime] config: Config,
 ) {
     let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
+    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
     let mut shared = SharedMemory::<f32>::new(comptime!(shared_floats(config)));
     let mut sums = Array::<f32>::new(comptime!(config.lane_channels()));
     #[unroll]
     for i in 0..comptime!(config.lane_channels()) {
         sums[i] = 0.0f32;
     }
-    for index in 0..comptime!(config.tiles as u32) {
-        let (row, column) = tile_position(index, config);
+    let (_, column) = tile_position(0, config);
+    let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
+    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
+    let mut r = Array::<f32>::new(comptime!(config.rank_groups() * 16));
+    right_fragments::<A, NR>(right, &mut r, column, &extent, config);
+    let width = NW::value();
+    let slots = comptime!(LANE / width);
+    let ahead = comptime!(ahead(config, width));
+    let mut raw_w = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
+    let mut raw_g = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
+    #[unroll]
+    for index in 0..ahead {
+        let (row, _) = tile_position(index as u32, config);
+        let start = comptime!(index * slots);
+        fetch_tile::<W, NW>(weight, &mut raw_w, row, column, &extent, start, config);
+        if comptime!(term == Term::Gradient) {
+            fetch_tile::<W, NW>(gradient, &mut raw_g, row, column, &extent, start, config);
+        }
+    }
+    sync_cube();
+    #[unroll]
+    for index in 0..comptime!(config.tiles) {
+        let (row, _) = tile_position(index as u32, config);
+        let start = comptime!(index % ahead * slots);
         let mut v = Array::<f32>::new(LANE);
-        load_tile::<W, NW>(weight, &mut v, row, column, &extent, config.guard);
+        unpack_tile::<W, NW>(&raw_w, &mut v, start);
         let mut g = Array::<f32>::new(LANE);
         if comptime!(term == Term::Gradient) {
-            load_tile::<W, NW>(gradient, &mut g, row, column, &extent, config.guard);
+            unpack_tile::<W, NW>(&raw_g, &mut g, start);
         }
-        add_low_rank::<A, NL, NR>(
+        if comptime!(index + ahead < config.tiles) {
+            let (row, _) = tile_position(comptime!((index + ahead) as u32), config);
+            fetch_tile::<W, NW>(weight, &mut raw_w, row, column, &extent, start, config);
+            if comptime!(term == Term::Gradient) {
+                fetch_tile::<W, NW>(gradient, &mut raw_g, row, column, &extent, start, config);
+            }
+        }
+        add_low_rank::<A, NL>(
             left,
-            right,
+            &r,
             base_norm,
             &mut v,
             row,
             column,
+            &slab,
+            row - first_row,
             &extent,
             scaling,
             &mut scratch,
@@ -58,7 +94,7 @@ pub(super) fn reduce<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         );
         #[unroll]
         for i in 0..LANE {
-            let channel = comptime!(if config.rows() { i / 8 } else { i % 8 });
+            let channel = comptime!(config.own_channel(index, i));
             if comptime!(term == Term::Gradient) {
                 sums[channel] = fma(g[i], v[i], sums[channel]);
             } else {
@@ -73,6 +109,12 @@ pub(super) fn reduce<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         let (at, _) = split(config);
         partials[(at * channels + channel) as usize] = sum;
     }
+}
+
+/// Tiles that are on their way while one is worked on: 4 KiB a warp.
+fn ahead(config: Config, width: usize) -> usize {
+    let tiles = if width > 4 { 4 } else { 2 };
+    tiles.min(config.tiles)
 }
 
 /// `sqrt` of the sum of the partials of each channel.
@@ -110,6 +152,7 @@ pub(super) fn ratio(magnitude: f32, norm: f32, eps: f32) -> f32 {
 pub(super) fn scale<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     weight: &Array<Vector<W, NW>>,
     left: &Array<Vector<A, NL>>,
+    left_elements: &Array<A>,
     right: &Array<Vector<A, NR>>,
     base_norm: &Array<f32>,
     magnitude: &Array<f32>,
@@ -123,7 +166,24 @@ pub(super) fn scale<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     #[comptime] config: Config,
 ) {
     let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
+    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
     let mut ratios = SharedMemory::<f32>::new(comptime!(config.span_channels()));
+    // Under way while the norms are summed.
+    let (_, column) = tile_position(0, config);
+    let width = NW::value();
+    let slots = comptime!(LANE / width);
+    let ahead = comptime!(ahead(config, width));
+    let mut raw = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
+    #[unroll]
+    for index in 0..ahead {
+        let (row, _) = tile_position(index as u32, config);
+        let start = comptime!(index * slots);
+        fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
+    }
+    let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
+    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
+    let mut r = Array::<f32>::new(comptime!(config.rank_groups() * 16));
+    right_fragments::<A, NR>(right, &mut r, column, &extent, config);
     let channel = first_channel(config) + UNIT_POS;
     let channels = select(comptime!(config.rows()), extent.p, extent.q);
     if UNIT_POS < comptime!(config.span_channels() as u32) {
@@ -139,24 +199,33 @@ pub(super) fn scale<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         ratios[UNIT_POS as usize] = value;
     }
     sync_cube();
-    for index in 0..comptime!(config.tiles as u32) {
-        let (row, column) = tile_position(index, config);
+    sync_cube();
+    #[unroll]
+    for index in 0..comptime!(config.tiles) {
+        let (row, _) = tile_position(index as u32, config);
+        let start = comptime!(index % ahead * slots);
         let mut v = Array::<f32>::new(LANE);
-        load_tile::<W, NW>(weight, &mut v, row, column, &extent, config.guard);
-        add_low_rank::<A, NL, NR>(
+        unpack_tile::<W, NW>(&raw, &mut v, start);
+        if comptime!(index + ahead < config.tiles) {
+            let (row, _) = tile_position(comptime!((index + ahead) as u32), config);
+            fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
+        }
+        add_low_rank::<A, NL>(
             left,
-            right,
+            &r,
             base_norm,
             &mut v,
             row,
             column,
+            &slab,
+            row - first_row,
             &extent,
             scaling,
             &mut scratch,
             config,
         );
         multiply_channels(&mut v, &ratios, row, column, 0usize, config);
-        store_tile::<W, NW>(merged, &v, row, column, &extent, 0usize, config.guard);
+        store_tile::<W, NW>(merged, &v, row, column, &extent, 0usize, config);
     }
 }
 
@@ -175,7 +244,9 @@ fn multiply_channels(
     let first = first_channel(config);
     #[unroll]
     for i in 0..LANE {
-        let mut channel = column + (lane % 4) * 8 + comptime!(i as u32 % 8);
+        let mut channel = column
+            + (lane % 4) * comptime!(config.lane_columns())
+            + comptime!(config.column_of(i % 8));
         if comptime!(config.rows()) {
             channel = row + (lane / 4) * 2 + comptime!(i as u32 / 8);
         }
@@ -184,11 +255,12 @@ fn multiply_channels(
 }
 
 /// The whole of the forward pass where a cube covers whole channels: V stays in
-/// registers between the norm and the scaling.
+/// registers between the norm and the scaling. Without `merge` the norm alone.
 #[cube(launch_unchecked)]
 pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     weight: &Array<Vector<W, NW>>,
     left: &Array<Vector<A, NL>>,
+    left_elements: &Array<A>,
     right: &Array<Vector<A, NR>>,
     base_norm: &Array<f32>,
     magnitude: &Array<f32>,
@@ -197,9 +269,11 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     extent: Extent,
     scaling: f32,
     eps: f32,
+    #[comptime] merge: bool,
     #[comptime] config: Config,
 ) {
     let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
+    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
     let mut shared = SharedMemory::<f32>::new(comptime!(shared_floats(config)));
     let mut ratios = SharedMemory::<f32>::new(comptime!(config.span_channels()));
     let mut sums = Array::<f32>::new(comptime!(config.lane_channels()));
@@ -207,33 +281,38 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     for i in 0..comptime!(config.lane_channels()) {
         sums[i] = 0.0f32;
     }
-    let mut kept = Array::<f32>::new(comptime!(config.tiles * LANE));
     // All loads before the arithmetic, so that many are under way at once.
+    let width = NW::value();
+    let slots = comptime!(LANE / width);
+    let mut raw = Array::<Vector<W, NW>>::new(comptime!(config.tiles * slots));
     #[unroll]
     for index in 0..comptime!(config.tiles) {
         let (row, column) = tile_position(index as u32, config);
-        let mut w = Array::<f32>::new(LANE);
-        load_tile::<W, NW>(weight, &mut w, row, column, &extent, config.guard);
-        #[unroll]
-        for i in 0..LANE {
-            kept[index * LANE + i] = w[i];
-        }
+        let start = comptime!(index * slots);
+        fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
     }
-    #[unroll(config.products != MatrixProducts::Units)]
+    let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
+    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
+    sync_cube();
+    let mut kept = Array::<f32>::new(comptime!(config.tiles * LANE));
+    let mut r = Array::<f32>::new(comptime!(config.rank_groups() * 16));
+    #[unroll]
     for index in 0..comptime!(config.tiles) {
         let (row, column) = tile_position(index as u32, config);
-        let mut v = Array::<f32>::new(LANE);
-        #[unroll]
-        for i in 0..LANE {
-            v[i] = kept[index * LANE + i];
+        if comptime!(index == 0 || config.path == Path::Along) {
+            right_fragments::<A, NR>(right, &mut r, column, &extent, config);
         }
-        add_low_rank::<A, NL, NR>(
+        let mut v = Array::<f32>::new(LANE);
+        unpack_tile::<W, NW>(&raw, &mut v, comptime!(index * slots));
+        add_low_rank::<A, NL>(
             left,
-            right,
+            &r,
             base_norm,
             &mut v,
             row,
             column,
+            &slab,
+            row - first_row,
             &extent,
             scaling,
             &mut scratch,
@@ -241,7 +320,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         );
         #[unroll]
         for i in 0..LANE {
-            let channel = comptime!(if config.rows() { i / 8 } else { i % 8 });
+            let channel = comptime!(config.own_channel(index, i));
             sums[channel] = fma(v[i], v[i], sums[channel]);
             kept[index * LANE + i] = v[i];
         }
@@ -258,26 +337,28 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         }
         ratios[UNIT_POS as usize] = value;
     }
-    sync_cube();
-    #[unroll]
-    for index in 0..comptime!(config.tiles) {
-        let (row, column) = tile_position(index as u32, config);
-        multiply_channels(
-            &mut kept,
-            &ratios,
-            row,
-            column,
-            comptime!(index * LANE),
-            config,
-        );
-        store_tile::<W, NW>(
-            merged,
-            &kept,
-            row,
-            column,
-            &extent,
-            comptime!(index * LANE),
-            config.guard,
-        );
+    if comptime!(merge) {
+        sync_cube();
+        #[unroll]
+        for index in 0..comptime!(config.tiles) {
+            let (row, column) = tile_position(index as u32, config);
+            multiply_channels(
+                &mut kept,
+                &ratios,
+                row,
+                column,
+                comptime!(index * LANE),
+                config,
+            );
+            store_tile::<W, NW>(
+                merged,
+                &kept,
+                row,
+                column,
+                &extent,
+                comptime!(index * LANE),
+                config,
+            );
+        }
     }
 }

@@ -57,38 +57,61 @@ fn multiply_tensor_cores(
             a_low[i] = Vector::<tf32, NA>::cast_from(rest);
         }
     }
+    let mut b_high = Array::<Vector<tf32, NB>>::new(comptime!(tiles * 2));
+    let mut b_low = Array::<Vector<tf32, NB>>::new(comptime!(tiles * 2));
+    #[unroll]
+    for i in 0..comptime!(tiles * 2) {
+        let value = Vector::<f32, NB>::new(b[i]);
+        let high = Vector::<tf32, NB>::cast_from(value);
+        b_high[i] = high;
+        if comptime!(split) {
+            let rest = value - Vector::<f32, NB>::cast_from(high);
+            b_low[i] = Vector::<tf32, NB>::cast_from(rest);
+        }
+    }
+    let mut sums = Array::<Vector<f32, NC>>::new(comptime!(tiles * 2));
+    #[unroll]
+    for i in 0..comptime!(tiles * 2) {
+        let mut pair = Vector::<f32, NC>::empty();
+        pair[0] = acc[start + i * 2];
+        pair[1] = acc[start + i * 2 + 1];
+        sums[i] = pair;
+    }
+    // All tiles between two products of one, so that none waits for the last.
+    if comptime!(split) {
+        // The small terms first; low times low is below f32's last bit.
+        execute_all(&a_low, &b_high, &mut sums, tiles);
+        execute_all(&a_high, &b_low, &mut sums, tiles);
+    }
+    execute_all(&a_high, &b_high, &mut sums, tiles);
+    #[unroll]
+    for i in 0..comptime!(tiles * 2) {
+        acc[start + i * 2] = sums[i][0];
+        acc[start + i * 2 + 1] = sums[i][1];
+    }
+}
+
+#[cube]
+fn execute_all<NA: Size, NB: Size, NC: Size>(
+    a: &Array<Vector<tf32, NA>>,
+    b: &Array<Vector<tf32, NB>>,
+    sums: &mut Array<Vector<f32, NC>>,
+    #[comptime] tiles: usize,
+) {
+    let instruction = MmaDefinition::<tf32, tf32, f32>::new(16usize, 8usize, 8usize);
     #[unroll]
     for tile in 0..tiles {
-        let mut b_high = Array::<Vector<tf32, NB>>::new(2usize);
-        let mut b_low = Array::<Vector<tf32, NB>>::new(2usize);
+        let mut own_b = Array::<Vector<tf32, NB>>::new(2usize);
+        let mut own = Array::<Vector<f32, NC>>::new(2usize);
         #[unroll]
         for i in 0..2usize {
-            let value = Vector::<f32, NB>::new(b[tile * 2 + i]);
-            let high = Vector::<tf32, NB>::cast_from(value);
-            b_high[i] = high;
-            if comptime!(split) {
-                let rest = value - Vector::<f32, NB>::cast_from(high);
-                b_low[i] = Vector::<tf32, NB>::cast_from(rest);
-            }
+            own_b[i] = b[tile * 2 + i];
+            own[i] = sums[tile * 2 + i];
         }
-        let mut sums = Array::<Vector<f32, NC>>::new(2usize);
+        instruction.execute_inplace(a, &own_b, &mut own);
         #[unroll]
         for i in 0..2usize {
-            let mut pair = Vector::<f32, NC>::empty();
-            pair[0] = acc[start + tile * 4 + i * 2];
-            pair[1] = acc[start + tile * 4 + i * 2 + 1];
-            sums[i] = pair;
-        }
-        if comptime!(split) {
-            // The small terms first; low times low is below f32's last bit.
-            instruction.execute_inplace(&a_low, &b_high, &mut sums);
-            instruction.execute_inplace(&a_high, &b_low, &mut sums);
-        }
-        instruction.execute_inplace(&a_high, &b_high, &mut sums);
-        #[unroll]
-        for i in 0..2usize {
-            acc[start + tile * 4 + i * 2] = sums[i][0];
-            acc[start + tile * 4 + i * 2 + 1] = sums[i][1];
+            sums[tile * 2 + i] = own[i];
         }
     }
 }

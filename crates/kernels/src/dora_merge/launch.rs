@@ -5,7 +5,7 @@ use cubecl::ir::StorageType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::config::{Config, LANE, MatrixProducts};
+use super::config::{Config, MatrixProducts, Path};
 use super::forward::{self, Term};
 use super::tile::ExtentLaunch;
 use super::{Layout, MergeError, Problem, Storage};
@@ -81,7 +81,7 @@ pub fn forward<R: Runtime>(
 }
 
 /// Computes n = ‖V‖ `[out]`, f32, alone, equal in every bit to [`forward`]'s.
-/// Two launches; W' is not written.
+/// As many launches; W' is not written.
 ///
 /// # Errors
 /// As [`forward`].
@@ -91,14 +91,24 @@ pub fn norm<R: Runtime>(
     inputs: &Inputs,
 ) -> Result<Handle, MergeError> {
     check(client, problem, inputs)?;
-    let config = config(client, problem);
-    let launch = Launch::new(client, problem, config);
+    let norm = client.empty(problem.d_out * 4);
+    if is_fused(problem) {
+        let merged = Merged {
+            weight: inputs.weight.clone(),
+            norm: norm.clone(),
+        };
+        with_types!(
+            problem,
+            fused_typed::<R>(client, problem, inputs, &merged, false)
+        );
+        return Ok(norm);
+    }
+    let launch = Launch::new(client, problem, sweep(client, problem));
     let partials = client.empty(launch.splits() as usize * problem.d_out * 4);
     with_types!(
         problem,
         reduce_typed::<R>(&launch, inputs, None, &partials, Term::Square)
     );
-    let norm = client.empty(problem.d_out * 4);
     // SAFETY: the kernel checks its position against the norm's length, and
     // reads `splits` rows of that length.
     #[allow(unsafe_code)]
@@ -151,23 +161,47 @@ pub(super) fn check<R: Runtime>(
     Err(MergeError::BaseNorm { expected, found })
 }
 
-/// How the forward kernels cover the weight.
-pub(super) fn config<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
-    let (warps, tiles) = match (problem.layout, is_fused(problem)) {
-        (Layout::OutIn, true) => ([1, 8], problem.d_in.div_ceil(256)),
-        (Layout::OutIn, false) => ([4, 2], 4),
-        (Layout::InOut, true) if problem.d_in <= 512 => ([8, 1], problem.d_in.div_ceil(128)),
-        (Layout::InOut, true) => ([16, 1], problem.d_in.div_ceil(256)),
-        (Layout::InOut, false) => ([2, 4], 4),
+/// How a kernel covers the weight whose cubes hold whole channels.
+fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
+    let (path, warps, tiles) = match problem.layout {
+        Layout::OutIn => (Path::Along, [1, 8], problem.d_in.div_ceil(256)),
+        Layout::InOut if problem.d_in <= 512 => (Path::Down, [8, 1], problem.d_in.div_ceil(128)),
+        Layout::InOut => (Path::Down, [16, 1], problem.d_in.div_ceil(256)),
     };
+    let config = config(client, problem, path, warps, tiles);
+    match path {
+        Path::Along => config.with_slab(config.span_p()),
+        Path::Down => config,
+    }
+}
+
+/// How a kernel covers the weight that goes down the rows, so that the lanes
+/// keep their part of R.
+pub(super) fn sweep<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
+    // Half as much where shared memory may be small.
+    let tiles = if has_tensor_cores(client) { 8 } else { 4 };
+    let config = config(client, problem, Path::Down, [1, 8], tiles);
+    config.with_slab(config.span_p())
+}
+
+pub(super) fn config<R: Runtime>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    path: Path,
+    warps: [usize; 2],
+    tiles: usize,
+) -> Config {
     let mut config = Config {
         layout: problem.layout,
         products: problem.products.on(has_tensor_cores(client)),
         rank: problem.rank,
         warps,
         tiles,
+        path,
+        one_run: problem.weight.size() < 4,
         guard: false,
         normalised_base: problem.normalised_base,
+        slab_rows: 0,
     };
     let [p, q] = problem.extent();
     config.guard = p % config.span_p() != 0 || q % config.span_q() != 0;
@@ -309,6 +343,7 @@ pub(super) fn reduce_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEl
     term: Term,
 ) {
     let (left, right) = launch.factors(inputs);
+    let (left_elements, _) = launch.factors(inputs);
     let widths = launch.widths();
     // SAFETY: with `guard` every access is checked in the kernel, without it the
     // tiles cover the extent exactly.
@@ -324,6 +359,7 @@ pub(super) fn reduce_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEl
             launch.weight(&inputs.weight),
             launch.weight(gradient.unwrap_or(&inputs.weight)),
             left,
+            left_elements,
             right,
             launch.base_norm(inputs),
             array(partials, launch.splits() as usize * launch.problem.d_out),
@@ -335,44 +371,58 @@ pub(super) fn reduce_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEl
     }
 }
 
+fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    inputs: &Inputs,
+    merged: &Merged,
+    merge: bool,
+) {
+    let launch = Launch::new(client, problem, fused(client, problem));
+    let widths = launch.widths();
+    let (left, right) = launch.factors(inputs);
+    let (left_elements, _) = launch.factors(inputs);
+    // SAFETY: as in `reduce_typed`. Without `merge` the weight is not written.
+    #[allow(unsafe_code)]
+    unsafe {
+        forward::fused::launch_unchecked::<W, A, R>(
+            client,
+            launch.count(),
+            launch.dim(),
+            widths.weight,
+            widths.left,
+            widths.right,
+            launch.weight(&inputs.weight),
+            left,
+            left_elements,
+            right,
+            launch.base_norm(inputs),
+            array(&inputs.magnitude, problem.d_out),
+            array(&merged.norm, problem.d_out),
+            launch.weight(&merged.weight),
+            launch.extent(),
+            problem.scaling,
+            problem.eps,
+            merge,
+            launch.config,
+        );
+    }
+}
+
 fn forward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     client: &ComputeClient<R>,
     problem: &Problem,
     inputs: &Inputs,
     merged: &Merged,
 ) {
-    let launch = Launch::new(client, problem, config(client, problem));
-    let widths = launch.widths();
-    let (left, right) = launch.factors(inputs);
-    let magnitude = array(&inputs.magnitude, problem.d_out);
-    let norm = array(&merged.norm, problem.d_out);
     if is_fused(problem) {
-        debug_assert!(launch.config.tiles * LANE <= 64);
-        // SAFETY: as in `reduce_typed`.
-        #[allow(unsafe_code)]
-        unsafe {
-            forward::fused::launch_unchecked::<W, A, R>(
-                client,
-                launch.count(),
-                launch.dim(),
-                widths.weight,
-                widths.left,
-                widths.right,
-                launch.weight(&inputs.weight),
-                left,
-                right,
-                launch.base_norm(inputs),
-                magnitude,
-                norm,
-                launch.weight(&merged.weight),
-                launch.extent(),
-                problem.scaling,
-                problem.eps,
-                launch.config,
-            );
-        }
+        fused_typed::<R, W, A>(client, problem, inputs, merged, true);
         return;
     }
+    let launch = Launch::new(client, problem, sweep(client, problem));
+    let widths = launch.widths();
+    let (left, right) = launch.factors(inputs);
+    let (left_elements, _) = launch.factors(inputs);
     let splits = launch.splits();
     let partials = client.empty(splits as usize * problem.d_out * 4);
     reduce_typed::<R, W, A>(&launch, inputs, None, &partials, Term::Square);
@@ -388,11 +438,12 @@ fn forward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
             widths.right,
             launch.weight(&inputs.weight),
             left,
+            left_elements,
             right,
             launch.base_norm(inputs),
-            magnitude,
+            array(&inputs.magnitude, problem.d_out),
             array(&partials, splits as usize * problem.d_out),
-            norm,
+            array(&merged.norm, problem.d_out),
             launch.weight(&merged.weight),
             launch.extent(),
             problem.scaling,
@@ -405,5 +456,5 @@ fn forward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
 
 /// Whether this device computes the products on tensor cores.
 pub fn uses_tensor_cores<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> bool {
-    config(client, problem).products != MatrixProducts::Units
+    sweep(client, problem).products != MatrixProducts::Units
 }

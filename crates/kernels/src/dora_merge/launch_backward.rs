@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::backward::{self, COLUMNS, MOST_ROWS};
-use super::config::{Config, MatrixProducts};
+use super::backward::{self, COLUMNS, MOST_RANKS, MOST_ROWS};
+use super::config::{Config, Path};
 use super::forward::Term;
-use super::launch::{Inputs, Launch, array, check, config, reduce_typed, with_types};
+use super::launch::{Inputs, Launch, array, check, config, reduce_typed, sweep, with_types};
 use super::{Layout, MergeError, NormGradient, Problem, Storage};
 
 /// The gradients of the trained tensors, each like the tensor.
@@ -89,19 +89,13 @@ fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
 ) {
     let [p, q] = problem.extent();
     let rank = problem.rank;
-    let forward = config(client, problem);
     let blocks = blocks([p, q]);
     let config = Config {
-        warps: [1, 8],
-        tiles: 1,
         guard: p % (blocks * 16) != 0 || q % COLUMNS != 0,
-        ..forward
-    };
-    let chunk = match config.products {
-        MatrixProducts::Units if rank > 16 => 32,
-        _ if rank > 32 => 64,
-        _ => rank.next_multiple_of(16),
-    };
+        ..config(client, problem, Path::Down, [1, 8], 1)
+    }
+    .with_slab(blocks * 16);
+    let chunk = rank.next_multiple_of(16).min(MOST_RANKS);
     let launch = Launch::new(client, problem, config);
     let (x, y) = (q.div_ceil(COLUMNS), p.div_ceil(blocks * 16));
 
@@ -109,7 +103,7 @@ fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     let dot_splits;
     let dots;
     if given.full {
-        let reduce = Launch::new(client, problem, forward);
+        let reduce = Launch::new(client, problem, sweep(client, problem));
         dot_splits = reduce.splits() as usize;
         dots = client.empty(dot_splits * problem.d_out * 4);
         reduce_typed::<R, W, A>(
@@ -140,7 +134,7 @@ fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     unsafe {
         backward::gradients::launch_unchecked::<W, A, R>(
             client,
-            CubeCount::Static(x as u32, y as u32, rank.div_ceil(chunk) as u32),
+            CubeCount::Static((x * rank.div_ceil(chunk)) as u32, y as u32, 1),
             CubeDim::new_1d(256),
             widths.weight,
             widths.left,
@@ -161,7 +155,7 @@ fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
             problem.scaling,
             problem.eps,
             dot_splits as u32,
-            blocks as u32,
+            blocks,
             given.full,
             chunk,
             config,

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::config::{Config, LANE, MatrixProducts, TILE_P, TILE_Q};
+use super::config::{Config, LANE, MatrixProducts, Path, TILE_P, TILE_Q};
 use super::fragment::multiply;
 use super::layout::Layout;
 
@@ -45,39 +45,61 @@ pub(super) fn load_run<T: Float, N: Size>(
     }
 }
 
-/// This lane's part of the tile at (`row`, `column`) of a matrix like the weight.
+/// This lane's part of the tile at (`row`, `column`) of a matrix like the weight,
+/// as it is stored, so that nothing waits for it yet: to `to[start..]`.
 #[cube]
-pub(super) fn load_tile<T: Float, N: Size>(
+pub(super) fn fetch_tile<T: Float, N: Size>(
     from: &Array<Vector<T, N>>,
-    to: &mut Array<f32>,
+    to: &mut Array<Vector<T, N>>,
     row: u32,
     column: u32,
     extent: &Extent,
-    #[comptime] guard: bool,
+    #[comptime] start: usize,
+    #[comptime] config: Config,
 ) {
     let lane = UNIT_POS % 32;
-    let left = column + (lane % 4) * 8;
+    let width = N::value();
+    let left = column + (lane % 4) * comptime!(config.lane_columns());
     #[unroll]
     for h in 0..2usize {
         let at_row = row + (lane / 4) * 2 + h as u32;
-        let mut valid = 8u32;
-        if comptime!(guard) {
-            valid = select(at_row < extent.p && left < extent.q, extent.q - left, 0u32);
+        #[unroll]
+        for v in 0..comptime!(8 / width) {
+            let at = left + comptime!(config.column_of(v * width));
+            let position = (at_row * extent.q + at) as usize / width;
+            let slot = comptime!(start + h * (8 / width) + v);
+            if comptime!(config.guard) {
+                let mut values = Vector::<T, N>::zeroed();
+                if at_row < extent.p && at < extent.q {
+                    values = from[position];
+                }
+                to[slot] = values;
+            } else {
+                to[slot] = from[position];
+            }
         }
-        load_run::<T, N>(
-            from,
-            to,
-            at_row * extent.q + left,
-            valid,
-            comptime!(h * 8),
-            1usize,
-            8usize,
-            guard,
-        );
     }
 }
 
-/// The counterpart of [`load_tile`]; elements outside are left alone.
+/// What [`fetch_tile`] brought, as f32.
+#[cube]
+pub(super) fn unpack_tile<T: Float, N: Size>(
+    from: &Array<Vector<T, N>>,
+    to: &mut Array<f32>,
+    #[comptime] start: usize,
+) {
+    let width = N::value();
+    #[unroll]
+    for v in 0..comptime!(LANE / width) {
+        let values = from[start + v];
+        #[unroll]
+        for e in 0..width {
+            to[v * width + e] = f32::cast_from(values[e]);
+        }
+    }
+}
+
+/// The counterpart of [`fetch_tile`]; elements outside are left alone.
 #[cube]
 pub(super) fn store_tile<T: Float, N: Size>(
     to: &mut Array<Vector<T, N>>,
@@ -86,44 +108,70 @@ pub(super) fn store_tile<T: Float, N: Size>(
     column: u32,
     extent: &Extent,
     #[comptime] start: usize,
-    #[comptime] guard: bool,
+    #[comptime] config: Config,
 ) {
     let lane = UNIT_POS % 32;
-    let left = column + (lane % 4) * 8;
     let width = N::value();
+    let left = column + (lane % 4) * comptime!(config.lane_columns());
     #[unroll]
     for h in 0..2usize {
         let at_row = row + (lane / 4) * 2 + h as u32;
-        let first = (at_row * extent.q + left) as usize / width;
         #[unroll]
         for v in 0..comptime!(8 / width) {
+            let at = left + comptime!(config.column_of(v * width));
+            let position = (at_row * extent.q + at) as usize / width;
             let mut values = Vector::<T, N>::empty();
             #[unroll]
             for e in 0..width {
                 values[e] = T::cast_from(from[start + h * 8 + v * width + e]);
             }
-            if comptime!(guard) {
-                if at_row < extent.p && left + comptime!((v * width) as u32) < extent.q {
-                    to[first + v] = values;
+            if comptime!(config.guard) {
+                if at_row < extent.p && at < extent.q {
+                    to[position] = values;
                 }
             } else {
-                to[first + v] = values;
+                to[position] = values;
             }
         }
     }
 }
 
-/// This lane's part of the tile of L·R at (`row`, `column`), in the order of
-/// [`load_tile`]. L is `[p, rank]` and R `[rank, q]`; with `OutIn` they are
-/// stored so (B and A), with `InOut` each is the transpose of what is stored (A
-/// and B).
+/// The part of R that a lane needs for tiles at `column`: the same for every row.
 #[cube]
-pub(super) fn low_rank_tile<T: Float, NL: Size, NR: Size>(
+pub(super) fn right_fragments<T: Float, N: Size>(
+    right: &Array<Vector<T, N>>,
+    to: &mut Array<f32>,
+    column: u32,
+    extent: &Extent,
+    #[comptime] config: Config,
+) {
+    #[unroll]
+    for group in 0..comptime!(config.rank_groups()) {
+        let depth = comptime!(group as u32 * 16) + (UNIT_POS % 4) * 4;
+        load_right::<T, N>(
+            right,
+            to,
+            column,
+            depth,
+            extent,
+            comptime!(group * 16),
+            config,
+        );
+    }
+}
+
+/// This lane's part of the tile of L·R at `row`, in the order of
+/// [`fetch_tile`], with R's part from [`right_fragments`]. L is `[p, rank]` and R
+/// `[rank, q]`; with `OutIn` they are stored so (B and A), with `InOut` each is
+/// the transpose of what is stored (A and B).
+#[cube]
+pub(super) fn low_rank_tile<T: Float, NL: Size>(
     left: &Array<Vector<T, NL>>,
-    right: &Array<Vector<T, NR>>,
+    right: &Array<f32>,
     to: &mut Array<f32>,
     row: u32,
-    column: u32,
+    slab: &SharedMemory<Vector<f32, Const<4>>>,
+    slab_row: u32,
     extent: &Extent,
     scratch: &mut SharedMemory<f32>,
     #[comptime] config: Config,
@@ -134,12 +182,14 @@ pub(super) fn low_rank_tile<T: Float, NL: Size, NR: Size>(
         acc[i] = 0.0f32;
     }
     #[unroll(config.products != MatrixProducts::Units)]
-    for group in 0..comptime!(config.rank_groups() as u32) {
+    for group in 0..comptime!(config.rank_groups()) {
         let mut l = Array::<f32>::new(8usize);
-        let mut r = Array::<f32>::new(16usize);
-        let depth = group * 16 + (UNIT_POS % 4) * 4;
-        load_left::<T, NL>(left, &mut l, row, depth, extent, config);
-        load_right::<T, NR>(right, &mut r, column, depth, extent, config);
+        let depth = group as u32 * 16 + (UNIT_POS % 4) * 4;
+        if comptime!(config.has_slab()) {
+            read_slab(slab, &mut l, slab_row, depth, config);
+        } else {
+            load_left::<T, NL>(left, &mut l, row, depth, extent, config);
+        }
         #[unroll]
         for s in 0..2usize {
             let mut a = Array::<f32>::new(4usize);
@@ -150,13 +200,13 @@ pub(super) fn low_rank_tile<T: Float, NL: Size, NR: Size>(
             let mut b = Array::<f32>::new(8usize);
             #[unroll]
             for tile in 0..4usize {
-                b[tile * 2] = r[s * 8 + tile];
-                b[tile * 2 + 1] = r[s * 8 + 4 + tile];
+                b[tile * 2] = right[group * 16 + s * 8 + tile];
+                b[tile * 2 + 1] = right[group * 16 + s * 8 + 4 + tile];
             }
             multiply(&a, &b, &mut acc, scratch, 0usize, 4usize, config);
         }
     }
-    // Product `tile`, row half h and column half e: column 4e + tile.
+    // Product `tile`, row half h and column half e: element 4e + tile.
     #[unroll]
     for h in 0..2usize {
         #[unroll]
@@ -164,6 +214,111 @@ pub(super) fn low_rank_tile<T: Float, NL: Size, NR: Size>(
             to[h * 8 + x] = acc[(x % 4) * 4 + h * 2 + x / 4];
         }
     }
+}
+
+/// Brings the cube's rows of L from `first_row` on to shared memory as f32, `[row][rank]`,
+/// zeros where there are none; for [`read_slab`] after a `sync_cube`.
+#[cube]
+pub(super) fn fill_slab<T: Float>(
+    left: &Array<T>,
+    slab: &mut SharedMemory<Vector<f32, Const<4>>>,
+    first_row: u32,
+    extent: &Extent,
+    #[comptime] config: Config,
+) {
+    if comptime!(config.has_slab()) {
+        let rows = comptime!(config.slab_rows);
+        let fours = comptime!(config.rank_groups() as u32 * 4);
+        #[unroll(config.products != MatrixProducts::Units)]
+        for round in 0..comptime!((rows * config.rank_groups() * 4).div_ceil(config.units())) {
+            let at = round as u32 * comptime!(config.units() as u32) + UNIT_POS;
+            // Neighbouring units read what lies together.
+            let mut row = at / fours;
+            let mut four = at % fours;
+            if comptime!(!config.rows()) {
+                row = at % comptime!(rows as u32);
+                four = at / comptime!(rows as u32);
+            }
+            if row < comptime!(rows as u32) && four < fours {
+                let mut values = Vector::<f32, Const<4>>::empty();
+                #[unroll]
+                for e in 0..4usize {
+                    values[e] = left_element::<T>(
+                        left,
+                        first_row + row,
+                        four * 4 + e as u32,
+                        extent,
+                        config,
+                    );
+                }
+                slab[row as usize * comptime!(config.slab_stride()) + four as usize] = values;
+            }
+        }
+    }
+}
+
+/// L at ranks `depth..depth + 4` of this lane's two rows, to `[h][4]`.
+#[cube]
+fn read_slab(
+    slab: &SharedMemory<Vector<f32, Const<4>>>,
+    to: &mut Array<f32>,
+    slab_row: u32,
+    depth: u32,
+    #[comptime] config: Config,
+) {
+    let row = slab_row + ((UNIT_POS % 32) / 4) * 2;
+    #[unroll]
+    for h in 0..2usize {
+        let at = (row as usize + h) * comptime!(config.slab_stride()) + (depth / 4) as usize;
+        let values = slab[at];
+        #[unroll]
+        for e in 0..4usize {
+            to[h * 4 + e] = values[e];
+        }
+    }
+}
+
+/// L at (`row`, `rank`), 0 outside.
+#[cube]
+pub(super) fn left_element<A: Float>(
+    left: &Array<A>,
+    row: u32,
+    rank: u32,
+    extent: &Extent,
+    #[comptime] config: Config,
+) -> f32 {
+    let ranks = comptime!(config.rank as u32);
+    let mut at = rank * extent.p + row;
+    if comptime!(config.rows()) {
+        at = row * ranks + rank;
+    }
+    element::<A>(left, at, rank < ranks && row < extent.p)
+}
+
+/// R at (`rank`, `column`), 0 outside.
+#[cube]
+pub(super) fn right_element<A: Float>(
+    right: &Array<A>,
+    rank: u32,
+    column: u32,
+    extent: &Extent,
+    #[comptime] config: Config,
+) -> f32 {
+    let ranks = comptime!(config.rank as u32);
+    let mut at = column * ranks + rank;
+    if comptime!(config.rows()) {
+        at = rank * extent.q + column;
+    }
+    element::<A>(right, at, rank < ranks && column < extent.q)
+}
+
+#[cube]
+fn element<A: Float>(from: &Array<A>, at: u32, inside: bool) -> f32 {
+    let mut value = 0.0f32;
+    if inside {
+        value = f32::cast_from(from[at as usize]);
+    }
+    value
 }
 
 /// L at rows `row + 2g + h` and ranks `depth..depth + 4`, to `[h][4]`.
@@ -214,7 +369,7 @@ fn load_left<T: Float, N: Size>(
     }
 }
 
-/// R at ranks `depth..depth + 4` and columns `column + 4g..` of four, to
+/// R at ranks `depth..depth + 4` and four columns, to `to[start..]` as
 /// `[rank][column]`.
 #[cube]
 fn load_right<T: Float, N: Size>(
@@ -223,11 +378,16 @@ fn load_right<T: Float, N: Size>(
     column: u32,
     depth: u32,
     extent: &Extent,
+    #[comptime] start: usize,
     #[comptime] config: Config,
 ) {
     let rank = comptime!(config.rank as u32);
     let guard = comptime!(config.guard || config.guard_rank());
-    let at_column = column + ((UNIT_POS % 32) / 4) * 4;
+    // Column g of product `tile` is element `tile` or 4 + tile of lane g / 2.
+    let g = (UNIT_POS % 32) / 4;
+    let at_column = column
+        + (g / 2) * comptime!(config.lane_columns())
+        + (g % 2) * comptime!(config.column_of(4));
     if comptime!(config.layout == Layout::OutIn) {
         #[unroll]
         for k in 0..4usize {
@@ -242,7 +402,7 @@ fn load_right<T: Float, N: Size>(
                 to,
                 at * extent.q + at_column,
                 valid,
-                comptime!(k * 4),
+                comptime!(start + k * 4),
                 1usize,
                 4usize,
                 guard,
@@ -258,7 +418,7 @@ fn load_right<T: Float, N: Size>(
                 to,
                 at * rank + depth,
                 valid,
-                comptime!(c),
+                comptime!(start + c),
                 4usize,
                 4usize,
                 guard,
@@ -270,31 +430,34 @@ fn load_right<T: Float, N: Size>(
 /// V of this lane's part of a tile: `to` holds W and becomes W·base + s·L·R,
 /// where `base` is 1/‖W‖ by channel, or 1.
 #[cube]
-pub(super) fn add_low_rank<T: Float, NL: Size, NR: Size>(
+pub(super) fn add_low_rank<T: Float, NL: Size>(
     left: &Array<Vector<T, NL>>,
-    right: &Array<Vector<T, NR>>,
+    right: &Array<f32>,
     base_norm: &Array<f32>,
     to: &mut Array<f32>,
     row: u32,
     column: u32,
+    slab: &SharedMemory<Vector<f32, Const<4>>>,
+    slab_row: u32,
     extent: &Extent,
     scaling: f32,
     scratch: &mut SharedMemory<f32>,
     #[comptime] config: Config,
 ) {
     let mut update = Array::<f32>::new(LANE);
-    low_rank_tile::<T, NL, NR>(
+    low_rank_tile::<T, NL>(
         left,
         right,
         &mut update,
         row,
-        column,
+        slab,
+        slab_row,
         extent,
         scratch,
         config,
     );
     if comptime!(config.normalised_base) {
-        let mut norms = Array::<f32>::new(comptime!(config.lane_channels()));
+        let mut norms = Array::<f32>::new(comptime!(config.tile_channels()));
         lane_channels(base_norm, &mut norms, row, column, extent, config);
         #[unroll]
         for i in 0..LANE {
@@ -321,8 +484,9 @@ pub(super) fn lane_channels(
 ) {
     let lane = UNIT_POS % 32;
     #[unroll]
-    for i in 0..comptime!(config.lane_channels()) {
-        let mut channel = column + (lane % 4) * 8 + i as u32;
+    for i in 0..comptime!(config.tile_channels()) {
+        let mut channel =
+            column + (lane % 4) * comptime!(config.lane_columns()) + comptime!(config.column_of(i));
         let mut channels = extent.q;
         if comptime!(config.rows()) {
             channel = row + (lane / 4) * 2 + i as u32;
@@ -350,7 +514,7 @@ pub(super) fn tile_position(index: u32, #[comptime] config: Config) -> (u32, u32
     let tiles = comptime!(config.tiles as u32);
     let mut tile_p = warp_p;
     let mut tile_q = warp_q;
-    if comptime!(config.rows()) {
+    if comptime!(config.path == Path::Along) {
         tile_q = warp_q * tiles + index;
     } else {
         tile_p = warp_p * tiles + index;
