@@ -34,6 +34,14 @@ case_() {
 case_ default "1 100 333" --epochs 15
 case_ vit-6 "50 200" --epochs 9 --set model.base=random --set early_stopping.enabled=false \
     --set model.vit.blocks=6 --set model.vit.d_model=128 --set model.vit.d_mlp=512
+for precision in tf32 bf16; do
+    case_ "default-$precision" "1 100 333" --epochs 15 --set "run.precision=$precision"
+    case_ "vit-6-$precision" "50 200" --epochs 9 --set model.base=random \
+        --set early_stopping.enabled=false --set model.vit.blocks=6 --set model.vit.d_model=128 \
+        --set model.vit.d_mlp=512 --set "run.precision=$precision"
+    case_ "dropout-$precision" "50" --epochs 3 --set adapt.dropout=0.1 --set model.vit.dropout=0.1 \
+        --set "run.precision=$precision"
+done
 case_ clip-hba "50" --epochs 3 --set adapt.flavour=clip-hba
 case_ dropout "50" --epochs 3 --set adapt.dropout=0.1 --set model.vit.dropout=0.1
 case_ clip-hba-dropout "50" --epochs 3 --set adapt.flavour=clip-hba --set adapt.dropout=0.1

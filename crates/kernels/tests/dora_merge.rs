@@ -2,16 +2,18 @@
 #![cfg(any(feature = "cuda", feature = "wgpu"))]
 
 mod common;
+#[path = "common/merge.rs"]
+mod merge;
 
-use common::merge::{Case, error_over, relative_error};
 use dacapo_kernels::dora_merge::{self, Layout, NormGradient, Products, Storage, reference};
+use merge::{Case, error_over, relative_error};
 
 /// Sizes that fill tiles, that leave tails in every direction, and of one; on
 /// each side of what a single launch takes.
 fn shapes() -> Vec<[usize; 3]> {
     let mut shapes = vec![[70, 33, 5], [1030, 36, 20]];
     // Software takes long to compile every one of these.
-    if common::merge::has_tensor_cores() {
+    if merge::has_tensor_cores() {
         shapes.extend([
             [64, 256, 16],
             [1, 1, 1],

@@ -36,7 +36,7 @@ fn mask_differs_from_the_host() {
             let handle = dropout_mask(&client, &params(rate), len as u64).unwrap();
             let found = client.read_one(handle).unwrap();
             assert_eq!(
-                bits(bytemuck::cast_slice(&found)),
+                bits(&bytemuck::pod_collect_to_vec::<u8, f32>(&found)),
                 bits(&key().mask(rate, len)),
                 "rate {rate}, {len} elements"
             );
@@ -54,7 +54,7 @@ fn more_cubes_than_a_row_lose_their_place() {
     }
     let handle = dropout_mask(&client, &params(0.25), len as u64).unwrap();
     let found = client.read_one(handle).unwrap();
-    let found: &[f32] = bytemuck::cast_slice(&found);
+    let found: &[f32] = &bytemuck::pod_collect_to_vec(&found);
     assert_eq!(found.len(), len);
     let tail = len - 5000;
     assert_eq!(
@@ -118,9 +118,13 @@ fn an_index_above_32_bits_reads_another_block() {
         );
         let at = client.read_one(at).unwrap();
         let four = client.read_one(four).unwrap();
-        let four: &[f32] = bytemuck::cast_slice(&four);
+        let four: &[f32] = &bytemuck::pod_collect_to_vec(&four);
         let expected = reference::dropout_mask(&params(0.5), first, 32);
-        assert_eq!(bits(bytemuck::cast_slice(&at)), bits(&expected), "{first}");
+        assert_eq!(
+            bits(&bytemuck::pod_collect_to_vec::<u8, f32>(&at)),
+            bits(&expected),
+            "{first}"
+        );
         for unit in 0..32 {
             let block = unit / 4 * 4;
             assert_eq!(
@@ -162,7 +166,7 @@ fn product_differs_from_the_host() {
             let applied =
                 dropout_apply(&client, &params(rate), &handle, len as u64, MaskDtype::F32);
             let found = client.read_one(applied.unwrap()).unwrap();
-            let found: &[f32] = bytemuck::cast_slice(&found);
+            let found: &[f32] = &bytemuck::pod_collect_to_vec(&found);
             let expected = reference::dropout_apply(&params(rate), &x);
             assert_eq!(found.len(), len);
             for (i, (&found, &expected)) in found.iter().zip(&expected).enumerate() {

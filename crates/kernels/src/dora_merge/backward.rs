@@ -80,7 +80,7 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         channels = extent.p;
         here = comptime!(blocks as u32 * 16).runtime();
     }
-    for block in 0..(here + 255) / 256 {
+    for block in 0..comptime!(COLUMNS.max(blocks * 16).div_ceil(256) as u32) {
         let at = block * 256 + UNIT_POS;
         let channel = first_channel + at;
         let mut value = 0.0f32;
@@ -250,10 +250,9 @@ pub(super) fn gradients<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     store_right(
         &acc_right, d_right, column, first_rank, &extent, chunk, config,
     );
-    if comptime!(!full && !config.rows()) {
-        if cube_chunk == 0 {
-            store_column_dots(&lane_dots, &mut shared, dots, first_column, &extent, config);
-        }
+    let outermost = cube_chunk == 0;
+    if comptime!(!full && !config.rows()) && outermost {
+        store_column_dots(&lane_dots, &mut shared, dots, first_column, &extent, config);
     }
 }
 

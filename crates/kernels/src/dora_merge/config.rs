@@ -164,7 +164,7 @@ impl Config {
 
     /// Whether the last group of the rank is not full.
     pub fn guard_rank(&self) -> bool {
-        self.rank % 16 != 0
+        !self.rank.is_multiple_of(16)
     }
 
     /// Vectors of four between two rows of the slab: as many as keep the rows

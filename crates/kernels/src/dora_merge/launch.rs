@@ -204,7 +204,7 @@ pub(super) fn config<R: Runtime>(
         slab_rows: 0,
     };
     let [p, q] = problem.extent();
-    config.guard = p % config.span_p() != 0 || q % config.span_q() != 0;
+    config.guard = !p.is_multiple_of(config.span_p()) || !q.is_multiple_of(config.span_q());
     config
 }
 
@@ -285,7 +285,11 @@ impl<'a, R: Runtime> Launch<'a, R> {
         let most = self.client.properties().hardware.max_vector_size;
         let width = |size: usize, wanted: usize, along: usize| {
             let wanted = wanted.min(16 / size).min(most);
-            if along % wanted == 0 { wanted } else { 1 }
+            if along.is_multiple_of(wanted) {
+                wanted
+            } else {
+                1
+            }
         };
         let (weight, factors) = (self.problem.weight.size(), self.problem.factors.size());
         let (left, right) = match self.problem.layout {

@@ -91,7 +91,7 @@ fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     let rank = problem.rank;
     let blocks = blocks([p, q]);
     let config = Config {
-        guard: p % (blocks * 16) != 0 || q % COLUMNS != 0,
+        guard: !p.is_multiple_of(blocks * 16) || !q.is_multiple_of(COLUMNS),
         ..config(client, problem, Path::Down, [1, 8], 1)
     }
     .with_slab(blocks * 16);

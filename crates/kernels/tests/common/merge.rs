@@ -9,7 +9,7 @@ use dacapo_kernels::dora_merge::{self, Inputs, Layout, NormGradient, Problem, Pr
 use dacapo_rng::Stream;
 use half::{bf16, f16};
 
-use super::{TestRuntime, client};
+use crate::common::{TestRuntime, client};
 
 /// A problem and its tensors, already rounded to their storage types.
 #[derive(Clone, Debug)]

@@ -6,8 +6,6 @@ pub type TestRuntime = cubecl::cuda::CudaRuntime;
 #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
 pub type TestRuntime = cubecl::wgpu::WgpuRuntime;
 
-pub mod merge;
-
 use cubecl::prelude::*;
 
 pub fn client() -> ComputeClient<TestRuntime> {
