@@ -23,6 +23,11 @@ use crate::{PlannedMatmul, Precision, autodiff::device};
 type Pair<B> = (FloatTensor<B>, FloatTensor<B>);
 
 /// Whether [`product`] does not give the operands back.
+// Without a GPU's feature no backend has a plan.
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "wgpu")),
+    allow(clippy::extra_unused_type_parameters)
+)]
 pub(crate) fn is_planned<B: Backend>(precision: Precision) -> bool {
     #[cfg(feature = "cuda")]
     if has_tensors_of::<B, burn_cuda::Cuda>() || has_tensors_of::<B, Autodiff<burn_cuda::Cuda>>() {
