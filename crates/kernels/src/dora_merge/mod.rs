@@ -4,7 +4,7 @@
 //! The low-rank product, the norm and the scaling happen in registers, so that
 //! the dense V is never written to memory. See [`Problem`] for the formula,
 //! [`forward`], [`norm`] and [`backward`] for what is launched and
-//! [`reference`] for the same in plain host code.
+//! [`mod@reference`] for the same in plain host code.
 
 mod backward;
 mod channel_sum;
