@@ -244,7 +244,8 @@ fn run<B: Compute>(
         .map(|spec| spec.shape.iter().product::<usize>())
         .sum();
     let tensors = trainer.trainable().len();
-    let facts = B::facts(device);
+    // Layers multiply in f32 unless told otherwise.
+    let facts = B::facts(device, Default::default());
     let state = trainer
         .to_record(Info::default())?
         .state_hash::<B::InnerBackend>()?;
