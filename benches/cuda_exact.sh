@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Is a training run on a GPU exact to the bit? Every case is trained three times in fresh
 # processes, once of them stopped at several steps and resumed in further processes; `dacapo verify`
-# compares the three run folders. Prints a table. Needs an NVIDIA GPU and a program built with
-# `cargo build --release --features cuda`.
+# compares the three run folders. Prints a table, a line as soon as a case is done. Needs an NVIDIA
+# GPU and a program built with `cargo build --release --features cuda`.
 #
 #   benches/cuda_exact.sh [PROGRAM] [DEVICE] [CASE...]
 #
@@ -46,6 +46,8 @@ case_ clip-hba "50" --epochs 3 --set adapt.flavour=clip-hba
 case_ dropout "50" --epochs 3 --set adapt.dropout=0.1 --set model.vit.dropout=0.1
 case_ clip-hba-dropout "50" --epochs 3 --set adapt.flavour=clip-hba --set adapt.dropout=0.1
 case_ accumulation "20" --epochs 3 --set train.accumulation=2
+case_ clip-hba-dropout-bf16 "50" --epochs 3 --set adapt.flavour=clip-hba --set adapt.dropout=0.1 \
+    --set run.precision=bf16
 case_ full "50" --epochs 3 --set adapt.mode=full --set model.base=random --set early_stopping.enabled=false
 case_ conv-net "50" --epochs 3 --set model.kind=conv-net --set model.base=random --set adapt.mode=full
 for name in "${wanted[@]}"; do
@@ -56,6 +58,10 @@ done
 run() {
     local name=$1 kind=$2 out=$folder/$1/$2 start=$SECONDS
     local arguments=(--device "$device")
+    # Kernels compiled anew must give the bits of kept ones.
+    if [ "$name" = default ] && [ "$kind" = second ]; then
+        arguments+=(--no-kernel-cache)
+    fi
     # Settings hold no blanks.
     # shellcheck disable=SC2206
     arguments+=(${settings[$name]})
@@ -78,20 +84,6 @@ run() {
     echo $((SECONDS - start)) > "$out.seconds"
 }
 
-running=0
-for name in "${names[@]}"; do
-    mkdir "$folder/$name"
-    for kind in first second stopped; do
-        if [ "$running" -ge "${JOBS:-4}" ]; then
-            wait -n
-            running=$((running - 1))
-        fi
-        run "$name" "$kind" &
-        running=$((running + 1))
-    done
-done
-wait
-
 # outcome NAME KIND: equal, different, or what kept it from running.
 outcome() {
     local at=$folder/$1
@@ -107,30 +99,63 @@ outcome() {
     fi
 }
 
-"$program" --version
-version=$("$program" --version)
-failed=0 rows=()
-for name in "${names[@]}"; do
+# report NAME: one line of the table, and the file JSON as far as it is known.
+failed=0 rows=() identity=
+report() {
+    local name=$1 two stopped steps seconds state
     two=$(outcome "$name" second)
     stopped=$(outcome "$name" stopped)
     [ "$two $stopped" = "equal equal" ] || failed=1
     steps=$(tail -n 1 "$folder/$name/first/history.csv" 2> /dev/null | cut -d, -f2)
     seconds=$(cat "$folder/$name/first.seconds" 2> /dev/null)
     state=$("$program" verify "$folder/$name/first" "$folder/$name/first" 2> /dev/null | grep -oE '[0-9a-f]{64}' | head -n 1)
-    printf '%-17s %5s steps %4s s  two processes: %-10s stopped at %-10s %-10s %s\n' \
+    printf '%-22s %5s steps %4s s  two processes: %-10s stopped at %-10s %-10s %s\n' \
         "$name" "${steps:-?}" "${seconds:-?}" "$two" "${stops[$name]}:" "$stopped" "${state:0:16}"
     rows+=("$(printf '{"case": "%s", "settings": "%s", "steps": %s, "seconds": %s, "two_processes": "%s", "stopped_at": "%s", "stopped_and_resumed": "%s", "state": "%s"}' \
         "$name" "${settings[$name]}" "${steps:-null}" "${seconds:-null}" "$two" "${stops[$name]}" "$stopped" "$state")")
-done
-identity=$("$program" inspect "$folder/${names[0]}/first" 2> /dev/null | grep -E '^ *(backend|device|precision|kernel_plan|numerics)')
-echo "$identity"
-if [ -n "${JSON:-}" ]; then
+    if [ -z "$identity" ]; then
+        identity=$("$program" inspect "$folder/$name/first" 2> /dev/null | grep -E '^ *(backend|device|kernel_plan|numerics)')
+        echo "$identity"
+    fi
+    [ -n "${JSON:-}" ] || return
     {
-        printf '{"part": "exact", "program": "%s", "device": "%s", "jobs": %s,\n "identity": [' "$version" "$device" "${JOBS:-4}"
+        printf '{"part": "exact", "program": "%s", "device": "%s", "jobs": %s,\n "identity": [' "$version" "$device" "$jobs"
         echo "$identity" | sed -E 's/^ *//; s/ *$//; s/  +/: /; s/["\\]//g; s/.*/"&"/' | paste -sd, | tr -d '\n'
         printf '],\n "rows": [\n'
         printf '%s\n' "${rows[@]}" | sed '$!s/$/,/'
         printf ']}\n'
-    } > "$JSON"
-fi
+    } > "$JSON.partial" && mv "$JSON.partial" "$JSON"
+}
+
+# finish: waits for one run, and reports the cases whose runs have all ended.
+running=0 open=()
+finish() {
+    local name kind left=()
+    wait -n
+    running=$((running - 1))
+    for name in "${open[@]}"; do
+        for kind in first second stopped; do
+            [ -e "$folder/$name/$kind.ended" ] || { left+=("$name"); continue 2; }
+        done
+        report "$name"
+    done
+    open=("${left[@]}")
+}
+
+version=$("$program" --version)
+jobs=${JOBS:-4}
+echo "$version"
+# Kernels that every case needs are compiled and kept once, not by all the first runs at a time.
+"$program" train --out "$folder/compile" --device "$device" --stop-after-step 2 > "$folder/log" 2>&1 ||
+    { cat "$folder/log" >&2; exit 2; }
+for name in "${names[@]}"; do
+    mkdir "$folder/$name"
+    open+=("$name")
+    for kind in first second stopped; do
+        [ "$running" -lt "$jobs" ] || finish
+        { run "$name" "$kind"; touch "$folder/$name/$kind.ended"; } &
+        running=$((running + 1))
+    done
+done
+while [ "$running" -gt 0 ]; do finish; done
 exit $failed

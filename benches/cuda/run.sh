@@ -61,11 +61,12 @@ if [ ! -d "$bin" ] || [ "$here/programs.tar.xz" -nt "$bin/.unpacked" ]; then
     touch "$bin/.unpacked"
 fi
 
-# Compiled kernels are kept for the processes that follow. Read from the working folder by the
-# tests and benchmarks; `dacapo` has settings of its own.
+# Compiled kernels are kept for the processes that follow, and nowhere else. The tests read this
+# file from the working folder; the benchmarks are told; `dacapo` uses the user's cache folder.
 work=$out/work
 mkdir -p "$work"
 printf '[compilation]\ncache = { file = "%s/kernels" }\n' "$work" > "$work/cubecl.toml"
+export XDG_CACHE_HOME=$work
 cd "$work" || exit 2
 
 {
@@ -195,17 +196,19 @@ part_matmul() {
 
 part_exact() {
     local program=$bin/dacapo
-    JSON=$out/exact.json step cuda_exact.sh bash "$here/cuda_exact.sh" "$program" cuda:0 ${EXACT_CASES:-}
+    # Every precision, several hundred steps, dropout; EXACT_CASES=all for the rest.
+    local cases=${EXACT_CASES:-default default-tf32 default-bf16 vit-6 dropout-tf32 clip-hba-dropout-bf16}
+    [ "$cases" != all ] || cases=
+    # shellcheck disable=SC2086
+    JSON=$out/exact.json step cuda_exact.sh bash "$here/cuda_exact.sh" "$program" cuda:0 $cases
+    grep -E 'two processes|^ +(backend|device|kernel_plan)' "$out/exact-cuda_exact-sh.log"
+}
     grep -E 'two processes|^ +(backend|precision)' "$out/exact-cuda_exact-sh.log"
 }
 
 part_vit() {
-    local flavour
-    for flavour in peft clip-hba; do
-        bench "vit_l_step $flavour" --flavour "$flavour" \
-            --cache "$work/kernels" --json "$out/vit_ours_$flavour.json"
-    done
-    bench "vit_l_step profile" --warm-up 1 --steps 1 \
+    bench vit_l_step --cache "$work/kernels" --budget $(($(left) / 2)) --json "$out/vit_ours.json"
+    bench "vit_l_step profile" --warm-up 1 --steps 1 --flavours peft --precisions tf32 \
         --cache "$work/kernels" --profile "$out/vit_profile.log"
     peer vit_l_step --json "$out/vit_peers.json"
 }

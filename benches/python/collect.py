@@ -163,9 +163,7 @@ def adamw(folder, summary):
 
 
 def vit(folder, summary):
-    # One file for every run of ours: each is a process of its own.
-    names = sorted(n[:-5] for n in os.listdir(folder) if n.startswith("vit_ours") and n.endswith(".json"))
-    ours = [row for name in names for row in rows_of(load(folder, name))]
+    ours = rows_of(load(folder, "vit_ours"))
     both = ours + rows_of(load(folder, "vit_peers"))
     if not both:
         return []

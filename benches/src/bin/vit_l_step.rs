@@ -4,8 +4,8 @@
 //!
 //! Images [64, 224, 224] of one channel, patches of 14x14, 24 blocks of width 1024, 16 heads, MLP
 //! 4096; adapters of rank 16 on the six linear layers of each block: 432 tensors. Weights and
-//! images are random. It prints a hash of the complete state after the last step: two runs must
-//! print the same.
+//! images are random. Each row has a hash of the complete state after its last step: two runs must
+//! give the same.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,6 +19,7 @@ use dacapo::adamw::{AdamWConfig, Schedule};
 use dacapo::compute::{Compute, DeviceName};
 use dacapo::dora::{DoraConfig, Flavour, attach_matching};
 use dacapo::models::{Vit, VitConfig, cross_entropy};
+use dacapo::ops::Precision;
 use dacapo::rng::{RngHub, Stream};
 use dacapo::trainer::{
     EarlyStoppingConfig, Info, ResetOptimizer, STREAMS, ScheduleUnit, StepContext, Task, TaskError,
@@ -39,9 +40,12 @@ struct Args {
     /// A tiny network: does it run at all?
     #[arg(long)]
     quick: bool,
-    /// Which DoRA: peft or clip-hba.
-    #[arg(long, default_value = "peft")]
-    flavour: String,
+    /// Which DoRA: peft, clip-hba; one measurement for each flavour and precision.
+    #[arg(long, value_delimiter = ',', default_value = "peft,clip-hba", value_parser = flavour)]
+    flavours: Vec<Flavour>,
+    /// How matrices are multiplied: f32, tf32, bf16.
+    #[arg(long, value_delimiter = ',', default_value = "tf32,bf16,f32")]
+    precisions: Vec<Precision>,
     /// Images in a step.
     #[arg(long)]
     batch: Option<usize>,
@@ -54,6 +58,9 @@ struct Args {
     /// Steps that a median is taken of.
     #[arg(long, default_value_t = 6)]
     steps: usize,
+    /// Start no further measurement after this many seconds.
+    #[arg(long, default_value_t = 300)]
+    budget: u64,
     /// Keep compiled kernels in this folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -61,6 +68,18 @@ struct Args {
     /// of the last step.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+}
+
+fn flavour(text: &str) -> Result<Flavour, String> {
+    let all = [Flavour::Peft, Flavour::ClipHba];
+    let found = all.into_iter().find(|flavour| name(*flavour) == text);
+    found.ok_or_else(|| format!("{text:?} is no flavour; use peft or clip-hba"))
+}
+
+/// As configurations write it.
+fn name(flavour: Flavour) -> String {
+    let name = json!(flavour);
+    name.as_str().unwrap_or_default().to_owned()
 }
 
 /// The network's sizes, and the batch.
@@ -164,71 +183,111 @@ fn settings(batch_size: usize) -> TrainerSettings {
     }
 }
 
-fn trainer<B: Compute>(
-    size: &Size,
-    flavour: Flavour,
-    device: &B::Device,
-) -> Result<Trainer<B, Images<B>>, Box<dyn Error>> {
-    let mut rng = RngHub::new(42, STREAMS);
-    let model = Vit::<B>::init(&size.vit, rng.stream("init")?, device)?;
-    let dora = DoraConfig {
-        flavour,
-        rank: size.rank,
-        alpha: 2.0 * size.rank as f64,
-        dropout: 0.0,
-    };
-    let blocks = ["blocks.*".to_owned()];
-    let (model, _) = attach_matching(model, &blocks, &dora, rng.stream("init")?)?;
+/// What a measurement starts from.
+struct Base<B: Compute> {
+    vit: Vit<B>,
+    images: Tensor<B, 3>,
+    device: B::Device,
+    size: Size,
+}
 
-    let side = size.vit.image_size;
-    let mut pixels = Stream::named(7, "images");
-    let pixels: Vec<f32> = (0..size.batch * side * side)
-        .map(|_| pixels.uniform_f64() as f32)
-        .collect();
-    let images = TensorData::new(pixels, [size.batch, side, side]);
-    let task = Images {
-        images: Tensor::from_data(images, device),
-        classes: size.vit.classes,
-    };
-    let identity = dacapo::identity::<B>("benchmark", device);
-    let settings = settings(size.batch);
-    Ok(Trainer::new(
-        task,
-        model,
-        settings,
-        identity,
-        rng,
-        device.clone(),
-    )?)
+impl<B: Compute> Base<B> {
+    fn new(size: Size, device: &B::Device) -> Result<Self, Box<dyn Error>> {
+        let vit = Vit::init(&size.vit, &mut Stream::named(42, "init"), device)?;
+        let side = size.vit.image_size;
+        let mut pixels = Stream::named(7, "images");
+        let pixels: Vec<f32> = (0..size.batch * side * side)
+            .map(|_| pixels.uniform_f64() as f32)
+            .collect();
+        let images = TensorData::new(pixels, [size.batch, side, side]);
+        Ok(Self {
+            vit,
+            images: Tensor::from_data(images, device),
+            device: device.clone(),
+            size,
+        })
+    }
+
+    fn trainer(
+        &self,
+        flavour: Flavour,
+        precision: Precision,
+    ) -> Result<Trainer<B, Images<B>>, Box<dyn Error>> {
+        let dora = DoraConfig {
+            flavour,
+            rank: self.size.rank,
+            alpha: 2.0 * self.size.rank as f64,
+            dropout: 0.0,
+        };
+        let mut rng = RngHub::new(42, STREAMS);
+        let blocks = ["blocks.*".to_owned()];
+        let vit = self.vit.clone().with_precision(precision);
+        let (vit, _) = attach_matching(vit, &blocks, &dora, rng.stream("init")?)?;
+        let task = Images {
+            images: self.images.clone(),
+            classes: self.size.vit.classes,
+        };
+        let identity = dacapo::identity_in::<B>("benchmark", &self.device, precision);
+        let settings = settings(self.size.batch);
+        let device = self.device.clone();
+        Ok(Trainer::new(task, vit, settings, identity, rng, device)?)
+    }
+}
+
+/// What a device tells about its memory.
+struct Memory<'a> {
+    /// Gives back what is not in use.
+    clean: &'a dyn Fn(),
+    /// Bytes taken from the device.
+    reserved: &'a dyn Fn() -> Option<u64>,
 }
 
 fn run<B: Compute>(
     args: &Args,
     device: &B::Device,
-    memory: impl Fn() -> Option<u64>,
+    memory: &Memory<'_>,
 ) -> Result<(), Box<dyn Error>> {
-    let size = Size::new(args);
-    let flavour = match args.flavour.as_str() {
-        "peft" => Flavour::Peft,
-        "clip-hba" => Flavour::ClipHba,
-        other => return Err(format!("--flavour {other}: expected peft or clip-hba").into()),
-    };
     let mut report = Report::new("vit_l_step", args.json.clone());
     let start = Instant::now();
-    let mut trainer = trainer::<B>(&size, flavour, device)?;
+    let base = Base::<B>::new(Size::new(args), device)?;
     B::sync(device)?;
     report.set("setup_s", json!(start.elapsed().as_secs_f64()));
+    for &flavour in &args.flavours {
+        for &precision in &args.precisions {
+            let name = format!("{} {precision}", name(flavour));
+            if start.elapsed() > Duration::from_secs(args.budget) {
+                report.skip(&name, "out of time (--budget)");
+            } else if let Err(error) = B::check_precision(device, precision) {
+                report.skip(&name, &error.to_string());
+            } else {
+                (memory.clean)();
+                measure(args, &base, flavour, precision, memory, &mut report)?;
+            }
+        }
+    }
+    Ok(())
+}
 
+fn measure<B: Compute>(
+    args: &Args,
+    base: &Base<B>,
+    flavour: Flavour,
+    precision: Precision,
+    memory: &Memory<'_>,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let mut trainer = base.trainer(flavour, precision)?;
     let mut seconds = Vec::new();
     let mut loss = 0.0;
     for _ in 0..args.warm_up + args.steps {
         let start = Instant::now();
         loss = trainer.step()?.ok_or("the run has ended")?.loss;
-        B::sync(device)?;
+        B::sync(&base.device)?;
         seconds.push(start.elapsed().as_secs_f64());
+        let ms = 1e3 * seconds[seconds.len() - 1];
         println!(
-            "step {:8.1} ms, loss {loss:.6}",
-            1e3 * seconds[seconds.len() - 1]
+            "{} {precision}: step {ms:8.1} ms, loss {loss:.6}",
+            name(flavour)
         );
     }
     if args.profile.is_some() {
@@ -236,26 +295,25 @@ fn run<B: Compute>(
         std::thread::sleep(Duration::from_secs(2));
         return Ok(());
     }
-    let reserved = memory();
+    let reserved = (memory.reserved)();
     let (warm_up, timed) = seconds.split_at(args.warm_up);
-    let numbers: usize = trainer
-        .trainable()
+    let trained = trainer.trainable();
+    let numbers: usize = trained
         .values()
         .map(|spec| spec.shape.iter().product::<usize>())
         .sum();
-    let tensors = trainer.trainable().len();
-    // Layers multiply in f32 unless told otherwise.
-    let facts = B::facts(device, Default::default());
+    let tensors = trained.len();
+    let facts = B::facts(&base.device, precision);
     let state = trainer
         .to_record(Info::default())?
         .state_hash::<B::InnerBackend>()?;
     report.row(json!({
-        "who": format!("dacapo {}", args.flavour),
+        "who": format!("dacapo {}", name(flavour)),
         "precision": facts.precision,
         "kernel_plan": facts.kernel_plan,
         "compile": "fixed kernels",
-        "batch": size.batch,
-        "blocks": size.vit.blocks,
+        "batch": base.size.batch,
+        "blocks": base.size.vit.blocks,
         "tensors": tensors,
         "numbers": numbers,
         "steps": timed.len(),
@@ -276,8 +334,11 @@ fn run_cuda(args: &Args, index: usize) -> Result<(), Box<dyn Error>> {
     let device = burn_cuda::CudaDevice { index };
     let client = cubecl::cuda::CudaRuntime::client(&device);
     // Pools never shrink by themselves: what they hold at the end is the most they ever held.
-    let memory = move || Some(client.memory_usage().ok()?.bytes_reserved);
-    run::<dacapo::compute::Cuda>(args, &device, memory)
+    let memory = Memory {
+        clean: &|| client.memory_cleanup(),
+        reserved: &|| Some(client.memory_usage().ok()?.bytes_reserved),
+    };
+    run::<dacapo::compute::Cuda>(args, &device, &memory)
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -289,7 +350,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     configure(args.cache.as_deref(), args.profile.as_deref());
     match args.device {
-        DeviceName::Cpu => run::<dacapo::compute::Cpu>(&args, &burn_flex::FlexDevice, || None),
+        DeviceName::Cpu => {
+            let memory = Memory {
+                clean: &|| {},
+                reserved: &|| None,
+            };
+            run::<dacapo::compute::Cpu>(&args, &burn_flex::FlexDevice, &memory)
+        }
         DeviceName::Cuda(index) => run_cuda(&args, index),
     }
 }

@@ -12,8 +12,8 @@ pub struct Args {
     /// Tiny sizes: does it run at all?
     #[arg(long)]
     pub quick: bool,
-    /// Measurements that a median is taken of.
-    #[arg(long, default_value_t = 15)]
+    /// Measurements, each of several calls, that a median is taken of.
+    #[arg(long, default_value_t = 9)]
     pub rounds: usize,
     /// Start nothing new after this many seconds.
     #[arg(long, default_value_t = 60)]

@@ -86,7 +86,7 @@ impl<R: Runtime> Clock<R> {
         // Longer than the launches take: `host` is at least that, and the two kernels in
         // between need launches, too.
         let wait = 1.2 * host + 30.0;
-        let calls = (10_000.0 / (wait + host)).clamp(3.0, 50.0) as usize;
+        let calls = (6_000.0 / (wait + host)).clamp(4.0, 50.0) as usize;
         let wait = (wait * self.speed) as u32;
         let device = |flush, call: &mut dyn FnMut()| -> Vec<f64> {
             let between = Between { wait, flush };
@@ -99,6 +99,7 @@ impl<R: Runtime> Clock<R> {
                 .collect()
         };
         Times {
+            calls,
             host,
             warm: device(false, &mut call),
             cold: device(true, &mut call),

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 pub struct Times {
     /// Calls one after the other, as a program makes them.
     pub host: f64,
+    /// Calls that each value of `warm` and of `cold` is the mean of.
+    pub calls: usize,
     /// Device time; inputs may still be in the L2 cache.
     pub warm: Vec<f64>,
     /// Device time after a buffer larger than the L2 cache was written.
@@ -31,6 +33,7 @@ impl Times {
             "warm_p10_us": quantile(&self.warm, 0.1),
             "warm_p90_us": quantile(&self.warm, 0.9),
             "repeats": self.warm.len(),
+            "calls": self.calls,
         })
     }
 }

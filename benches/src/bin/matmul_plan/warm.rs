@@ -90,6 +90,7 @@ fn run(
     seen: &Mutex<BTreeMap<usize, Result<f64, String>>>,
 ) -> Option<usize> {
     let left = until.checked_duration_since(Instant::now())?.as_secs();
+    let mut next = (from..).find(|job| job % args.workers == worker)?;
     let program = std::env::current_exe().expect("the program has a path");
     let mut child = Command::new(program)
         .args(["--worker", &format!("{worker}/{from}")])
@@ -102,9 +103,8 @@ fn run(
         .stderr(Stdio::null())
         .spawn()
         .expect("the program can start itself");
-    let mut next = (from..).find(|job| job % args.workers == worker)?;
     let mut lost = None;
-    for line in BufReader::new(child.stdout.take()?)
+    for line in BufReader::new(child.stdout.take().expect("it is piped"))
         .lines()
         .map_while(Result::ok)
     {
