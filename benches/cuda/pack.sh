@@ -30,13 +30,13 @@ take() {
 
 echo "building the program and the benchmarks ..."
 cargo build --release --locked -p dacapo -p dacapo-benches --bins \
-    --features dacapo/cuda,dacapo-benches/cuda --message-format=json > "$programs/messages"
+    --features dacapo/cuda,dacapo-benches/cuda --message-format=json-render-diagnostics > "$programs/messages"
 executables bin < "$programs/messages" | grep -E '^dacapo ' | take bin .
 executables bin < "$programs/messages" | grep -vE '^dacapo ' | take bin benches || true
 
 echo "building the kernels' tests ..."
 cargo test --release --locked --no-run -p dacapo-kernels --features cuda \
-    --message-format=json > "$programs/messages"
+    --message-format=json-render-diagnostics > "$programs/messages"
 executables test < "$programs/messages" | take test tests
 rm "$programs/messages"
 

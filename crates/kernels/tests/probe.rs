@@ -19,13 +19,13 @@ fn words_are_left_out_or_written_past_the_end() {
     let target = client.create_from_slice(bytemuck::cast_slice(&before));
     probe::fill(&client, &target, VECTORS, 3);
     let found = client.read_one_unchecked(target.clone());
-    let found: &[u32] = bytemuck::cast_slice(&found);
+    let found: Vec<u32> = bytemuck::pod_collect_to_vec(&found);
     assert!(found[..4 * VECTORS].iter().all(|&word| word == 3));
     assert_eq!(found[4 * VECTORS..], [7; 4]);
 
     probe::copy(&client, &source, &target, VECTORS);
     let found = client.read_one_unchecked(target);
-    let found: &[u32] = bytemuck::cast_slice(&found);
+    let found: Vec<u32> = bytemuck::pod_collect_to_vec(&found);
     for (index, &word) in found[..4 * VECTORS].iter().enumerate() {
         assert_eq!(word, index as u32);
     }

@@ -172,16 +172,21 @@ fn to_bytes(values: &[f32], storage: Storage) -> Bytes {
     }
 }
 
+/// What is read back need not be aligned, so that it cannot be cast.
 fn from_bytes(bytes: &[u8], storage: Storage) -> Vec<f32> {
+    let (pairs, _) = bytes.as_chunks::<2>();
     match storage {
-        Storage::F32 => bytemuck::cast_slice::<u8, f32>(bytes).to_vec(),
-        Storage::Bf16 => bytemuck::cast_slice::<u8, bf16>(bytes)
+        Storage::F32 => {
+            let (words, _) = bytes.as_chunks::<4>();
+            words.iter().map(|b| f32::from_le_bytes(*b)).collect()
+        }
+        Storage::Bf16 => pairs
             .iter()
-            .map(|v| v.to_f32())
+            .map(|b| bf16::from_le_bytes(*b).to_f32())
             .collect(),
-        Storage::F16 => bytemuck::cast_slice::<u8, f16>(bytes)
+        Storage::F16 => pairs
             .iter()
-            .map(|v| v.to_f32())
+            .map(|b| f16::from_le_bytes(*b).to_f32())
             .collect(),
     }
 }
