@@ -55,17 +55,22 @@ fn norm_alone_differs_from_forward() {
     }
 }
 
-#[test]
-fn backward_differs_from_the_reference() {
+/// Two tests, so that a GPU's many kernels are compiled side by side.
+fn backward_differs_from_the_reference(layout: Layout) {
     for case in Case::all(&shapes()) {
-        for through in [NormGradient::Detached, NormGradient::Full] {
+        if case.problem.layout != layout {
+            continue;
+        }
+        let reference = |full| reference::backward(&case.problem, &case.host, &case.gradient, full);
+        // Through the norm a gradient may cancel to nothing; its parts are as
+        // large as the detached one.
+        let (parts, through_norm) = (reference(false), reference(true));
+        let tolerance = case.tolerance().gradient;
+        for (through, expected) in [
+            (NormGradient::Detached, &parts),
+            (NormGradient::Full, &through_norm),
+        ] {
             let found = case.backward(through);
-            let full = through == NormGradient::Full;
-            // Through the norm a gradient may cancel to nothing; its parts are as
-            // large as the detached one.
-            let parts = reference::backward(&case.problem, &case.host, &case.gradient, false);
-            let expected = reference::backward(&case.problem, &case.host, &case.gradient, full);
-            let tolerance = case.tolerance().gradient;
             for (name, found, expected, parts) in [
                 ("A", &found[0], &expected.lora_a, &parts.lora_a),
                 ("B", &found[1], &expected.lora_b, &parts.lora_b),
@@ -79,6 +84,16 @@ fn backward_differs_from_the_reference() {
             }
         }
     }
+}
+
+#[test]
+fn backward_differs_from_the_reference_in_out() {
+    backward_differs_from_the_reference(Layout::InOut);
+}
+
+#[test]
+fn backward_differs_from_the_reference_out_in() {
+    backward_differs_from_the_reference(Layout::OutIn);
 }
 
 #[test]

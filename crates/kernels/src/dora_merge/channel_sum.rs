@@ -20,26 +20,17 @@ pub(super) fn sum_channels(
     let warp = (UNIT_POS / 32) as usize;
     let warp_p = warp / comptime!(config.warps[1]);
     let warp_q = warp % comptime!(config.warps[1]);
-    let tiles = comptime!(if config.channels_change() {
-        config.tiles
-    } else {
-        1
-    });
     #[unroll]
-    for tile in 0..tiles {
-        #[unroll]
-        for i in 0..comptime!(config.tile_channels()) {
-            let mut channel = (warp_q * tiles + tile) * 32
-                + (lane % 4) * comptime!(config.lane_columns() as usize)
-                + comptime!(config.column_of(i) as usize);
-            let mut share = warp_p * 8 + lane / 4;
-            if comptime!(config.rows()) {
-                channel = (warp_p * tiles + tile) * 16 + (lane / 4) * 2 + i;
-                share = warp_q * 4 + lane % 4;
-            }
-            shared[channel * stride + share] =
-                lane_sums[comptime!(tile * config.tile_channels() + i)];
+    for i in 0..comptime!(config.tile_channels()) {
+        let mut channel = warp_q * 32
+            + (lane % 4) * comptime!(config.lane_columns() as usize)
+            + comptime!(config.column_of(i) as usize);
+        let mut share = warp_p * 8 + lane / 4;
+        if comptime!(config.rows()) {
+            channel = warp_p * 16 + (lane / 4) * 2 + i;
+            share = warp_q * 4 + lane % 4;
         }
+        shared[channel * stride + share] = lane_sums[i];
     }
     sync_cube();
     let mut sum = 0.0f32;
@@ -65,16 +56,4 @@ pub(super) fn first_channel(#[comptime] config: Config) -> u32 {
         first = CUBE_POS_Y * comptime!(config.span_p() as u32);
     }
     first
-}
-
-/// This cube's place along the channels' own axis, and the number of cubes there.
-#[cube]
-pub(super) fn split(#[comptime] config: Config) -> (u32, u32) {
-    let mut at = CUBE_POS_Y;
-    let mut of = CUBE_COUNT_Y;
-    if comptime!(config.rows()) {
-        at = CUBE_POS_X;
-        of = CUBE_COUNT_X;
-    }
-    (at, of)
 }

@@ -1,7 +1,8 @@
-use super::{Layout, Products};
+use super::Layout;
+use super::operand::Operand;
 
-/// How one cube of a kernel covers the weight. Everything here is known when the
-/// kernel is compiled.
+/// How one cube of [`super::forward`] covers the weight: whole channels. Known when
+/// the kernel is compiled.
 ///
 /// The weight is a row-major matrix `[p, q]`, whichever axis is the output. A
 /// *tile* is what one warp of 32 units works on at a time: 16 rows by 32
@@ -14,13 +15,14 @@ use super::{Layout, Products};
 pub(crate) struct Config {
     pub layout: Layout,
     pub products: MatrixProducts,
+    /// How the factors become tf32.
+    pub factors: Operand,
     pub rank: usize,
     /// Warps of a cube along the rows and along the columns.
     pub warps: [usize; 2],
-    /// Tiles that a warp visits.
+    /// Tiles that a warp visits: along the rows where those are channels, else down
+    /// the columns.
     pub tiles: usize,
-    /// Whether it visits them down the rows or along the columns.
-    pub path: Path,
     /// A lane's eight columns of a tile are one run, as 16-bit storage wants it;
     /// else two runs of four.
     pub one_run: bool,
@@ -33,24 +35,13 @@ pub(crate) struct Config {
     pub slab_rows: usize,
 }
 
-/// The way of a warp through its tiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Path {
-    /// Down the rows.
-    Down,
-    /// Along the columns.
-    Along,
-}
-
-/// [`Products`] on a given device.
+/// What multiplies matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MatrixProducts {
     /// No tensor cores: fused multiply-adds in f32.
     Units,
-    /// Tensor cores, operands as the sum of two tf32.
-    SplitTf32,
-    /// Tensor cores, operands rounded to tf32.
-    Tf32,
+    /// Tensor cores, operands as tf32.
+    TensorCores,
 }
 
 /// Rows of a tile.
@@ -69,24 +60,12 @@ impl Config {
 
     /// Rows that a cube covers.
     pub fn span_p(&self) -> usize {
-        TILE_P
-            * self.warps[0]
-            * if self.path == Path::Down {
-                self.tiles
-            } else {
-                1
-            }
+        TILE_P * self.warps[0] * if self.rows() { 1 } else { self.tiles }
     }
 
     /// Columns that a cube covers.
     pub fn span_q(&self) -> usize {
-        TILE_Q
-            * self.warps[1]
-            * if self.path == Path::Along {
-                self.tiles
-            } else {
-                1
-            }
+        TILE_Q * self.warps[1] * if self.rows() { self.tiles } else { 1 }
     }
 
     /// Whether a row is an output channel.
@@ -103,35 +82,15 @@ impl Config {
         }
     }
 
-    /// Channels of which one lane holds elements in one tile.
+    /// Channels of which one lane holds elements.
     pub fn tile_channels(&self) -> usize {
         if self.rows() { 2 } else { 8 }
     }
 
-    /// Whether the tiles of a warp are of other channels each.
-    pub fn channels_change(&self) -> bool {
-        self.rows() == (self.path == Path::Down)
-    }
-
-    /// Channels of which one lane holds elements.
-    pub fn lane_channels(&self) -> usize {
-        self.tile_channels()
-            * if self.channels_change() {
-                self.tiles
-            } else {
-                1
-            }
-    }
-
-    /// Which of [`lane_channels`](Self::lane_channels) element `i` of a lane's
-    /// `tile`-th tile belongs to.
-    pub fn own_channel(&self, tile: usize, i: usize) -> usize {
-        let own = if self.rows() { i / 8 } else { i % 8 };
-        own + if self.channels_change() {
-            tile * self.tile_channels()
-        } else {
-            0
-        }
+    /// Which of [`tile_channels`](Self::tile_channels) element `i` of a lane's tile
+    /// belongs to.
+    pub fn own_channel(&self, i: usize) -> usize {
+        if self.rows() { i / 8 } else { i % 8 }
     }
 
     /// Column of a lane's element x in its tile, for lane 0; lane t adds 8t or 4t.
@@ -183,12 +142,13 @@ impl Config {
         self.slab_rows > 0
     }
 
-    /// With a slab for the `rows` of a cube, if shared memory holds it.
-    pub fn with_slab(self, rows: usize) -> Self {
+    /// With a slab for the cube's rows, if shared memory holds it.
+    pub fn with_slab(self) -> Self {
         let most = match self.products {
             MatrixProducts::Units => 10 * 1024,
-            _ => 150 * 1024,
+            MatrixProducts::TensorCores => 150 * 1024,
         };
+        let rows = self.span_p();
         let fits = rows * self.slab_stride() * 16 <= most;
         Self {
             slab_rows: if fits { rows } else { 0 },
@@ -201,16 +161,6 @@ impl Config {
         match self.products {
             MatrixProducts::Units => self.units() * 6,
             _ => 1,
-        }
-    }
-}
-
-impl Products {
-    pub(crate) fn on(self, tensor_cores: bool) -> MatrixProducts {
-        match (self, tensor_cores) {
-            (_, false) => MatrixProducts::Units,
-            (Self::F32, true) => MatrixProducts::SplitTf32,
-            (Self::Tf32, true) => MatrixProducts::Tf32,
         }
     }
 }

@@ -45,4 +45,17 @@ pub enum MergeError {
         /// What was given.
         found: &'static str,
     },
+    /// The factors' parts do not fit a processor's shared memory.
+    #[error(
+        "rank {found}: needs {needs} bytes of shared memory, this device has {has}; use a smaller \
+         rank"
+    )]
+    Rank {
+        /// The rank.
+        found: usize,
+        /// Bytes.
+        needs: usize,
+        /// Bytes.
+        has: usize,
+    },
 }

@@ -1,121 +1,13 @@
-//! The kernels of the forward pass and of the sums that the backward pass needs.
+//! The forward pass where a cube covers whole channels, and what sums partials.
 
 use cubecl::prelude::*;
 
-use super::channel_sum::{first_channel, shared_floats, split, sum_channels};
-use super::config::{Config, LANE, Path};
+use super::channel_sum::{first_channel, shared_floats, sum_channels};
+use super::config::{Config, LANE};
 use super::tile::{
     Extent, add_low_rank, fetch_tile, fill_slab, right_fragments, store_tile, tile_position,
     unpack_tile,
 };
-
-/// What [`reduce`] sums over each channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Term {
-    /// V², whose sum is the squared norm.
-    Square,
-    /// G·V, G being the gradient of W'.
-    Gradient,
-}
-
-/// Sums a [`Term`] over this cube's part of each channel: `partials[split][channel]`.
-#[cube(launch_unchecked)]
-pub(super) fn reduce<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
-    weight: &Array<Vector<W, NW>>,
-    gradient: &Array<Vector<W, NW>>,
-    left: &Array<Vector<A, NL>>,
-    left_elements: &Array<A>,
-    right: &Array<Vector<A, NR>>,
-    base_norm: &Array<f32>,
-    partials: &mut Array<f32>,
-    extent: Extent,
-    scaling: f32,
-    #[comptime] term: Term,
-    #[comptime] config: Config,
-) {
-    let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
-    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
-    let mut shared = SharedMemory::<f32>::new(comptime!(shared_floats(config)));
-    let mut sums = Array::<f32>::new(comptime!(config.lane_channels()));
-    #[unroll]
-    for i in 0..comptime!(config.lane_channels()) {
-        sums[i] = 0.0f32;
-    }
-    let (_, column) = tile_position(0, config);
-    let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
-    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
-    let mut r = Array::<f32>::new(comptime!(config.rank_groups() * 16));
-    right_fragments::<A, NR>(right, &mut r, column, &extent, config);
-    let width = NW::value();
-    let slots = comptime!(LANE / width);
-    let ahead = comptime!(ahead(config, width));
-    let mut raw_w = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
-    let mut raw_g = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
-    #[unroll]
-    for index in 0..ahead {
-        let (row, _) = tile_position(index as u32, config);
-        let start = comptime!(index * slots);
-        fetch_tile::<W, NW>(weight, &mut raw_w, row, column, &extent, start, config);
-        if comptime!(term == Term::Gradient) {
-            fetch_tile::<W, NW>(gradient, &mut raw_g, row, column, &extent, start, config);
-        }
-    }
-    sync_cube();
-    #[unroll]
-    for index in 0..comptime!(config.tiles) {
-        let (row, _) = tile_position(index as u32, config);
-        let start = comptime!(index % ahead * slots);
-        let mut v = Array::<f32>::new(LANE);
-        unpack_tile::<W, NW>(&raw_w, &mut v, start);
-        let mut g = Array::<f32>::new(LANE);
-        if comptime!(term == Term::Gradient) {
-            unpack_tile::<W, NW>(&raw_g, &mut g, start);
-        }
-        if comptime!(index + ahead < config.tiles) {
-            let (row, _) = tile_position(comptime!((index + ahead) as u32), config);
-            fetch_tile::<W, NW>(weight, &mut raw_w, row, column, &extent, start, config);
-            if comptime!(term == Term::Gradient) {
-                fetch_tile::<W, NW>(gradient, &mut raw_g, row, column, &extent, start, config);
-            }
-        }
-        add_low_rank::<A, NL>(
-            left,
-            &r,
-            base_norm,
-            &mut v,
-            row,
-            column,
-            &slab,
-            row - first_row,
-            &extent,
-            scaling,
-            &mut scratch,
-            config,
-        );
-        #[unroll]
-        for i in 0..LANE {
-            let channel = comptime!(config.own_channel(index, i));
-            if comptime!(term == Term::Gradient) {
-                sums[channel] = fma(g[i], v[i], sums[channel]);
-            } else {
-                sums[channel] = fma(v[i], v[i], sums[channel]);
-            }
-        }
-    }
-    let sum = sum_channels(&sums, &mut shared, config);
-    let channel = first_channel(config) + UNIT_POS;
-    let channels = select(comptime!(config.rows()), extent.p, extent.q);
-    if UNIT_POS < comptime!(config.span_channels() as u32) && channel < channels {
-        let (at, _) = split(config);
-        partials[(at * channels + channel) as usize] = sum;
-    }
-}
-
-/// Tiles that are on their way while one is worked on: 4 KiB a warp.
-fn ahead(config: Config, width: usize) -> usize {
-    let tiles = if width > 4 { 4 } else { 2 };
-    tiles.min(config.tiles)
-}
 
 /// `sqrt` of the sum of the partials of each channel.
 #[cube(launch_unchecked)]
@@ -126,6 +18,8 @@ pub(super) fn finish_norm(partials: &Array<f32>, norm: &mut Array<f32>, splits: 
     }
 }
 
+/// In the order of the splits. Eight are read before they are added, so that they
+/// do not wait for each other.
 #[cube]
 pub(super) fn sum_partials(
     partials: &Array<f32>,
@@ -134,7 +28,20 @@ pub(super) fn sum_partials(
     splits: u32,
 ) -> f32 {
     let mut sum = 0.0f32;
-    for split in 0..splits as usize {
+    let splits = splits as usize;
+    let eights = splits / 8;
+    for eight in 0..eights {
+        let mut some = Array::<f32>::new(8usize);
+        #[unroll]
+        for i in 0..8usize {
+            some[i] = partials[(eight * 8 + i) * channels + channel];
+        }
+        #[unroll]
+        for i in 0..8usize {
+            sum += some[i];
+        }
+    }
+    for split in eights * 8..splits {
         sum += partials[split * channels + channel];
     }
     sum
@@ -145,88 +52,6 @@ pub(super) fn sum_partials(
 pub(super) fn ratio(magnitude: f32, norm: f32, eps: f32) -> f32 {
     let denominator = norm + eps;
     select(denominator == 0.0f32, 1.0f32, magnitude / denominator)
-}
-
-/// W' from the norm's partials, and the norm.
-#[cube(launch_unchecked)]
-pub(super) fn scale<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
-    weight: &Array<Vector<W, NW>>,
-    left: &Array<Vector<A, NL>>,
-    left_elements: &Array<A>,
-    right: &Array<Vector<A, NR>>,
-    base_norm: &Array<f32>,
-    magnitude: &Array<f32>,
-    partials: &Array<f32>,
-    norm: &mut Array<f32>,
-    merged: &mut Array<Vector<W, NW>>,
-    extent: Extent,
-    scaling: f32,
-    eps: f32,
-    splits: u32,
-    #[comptime] config: Config,
-) {
-    let mut scratch = SharedMemory::<f32>::new(comptime!(config.scratch()));
-    let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
-    let mut ratios = SharedMemory::<f32>::new(comptime!(config.span_channels()));
-    // Under way while the norms are summed.
-    let (_, column) = tile_position(0, config);
-    let width = NW::value();
-    let slots = comptime!(LANE / width);
-    let ahead = comptime!(ahead(config, width));
-    let mut raw = Array::<Vector<W, NW>>::new(comptime!(ahead * slots));
-    #[unroll]
-    for index in 0..ahead {
-        let (row, _) = tile_position(index as u32, config);
-        let start = comptime!(index * slots);
-        fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
-    }
-    let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
-    fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
-    let mut r = Array::<f32>::new(comptime!(config.rank_groups() * 16));
-    right_fragments::<A, NR>(right, &mut r, column, &extent, config);
-    let channel = first_channel(config) + UNIT_POS;
-    let channels = select(comptime!(config.rows()), extent.p, extent.q);
-    if UNIT_POS < comptime!(config.span_channels() as u32) {
-        let mut value = 0.0f32;
-        if channel < channels {
-            let n = sum_partials(partials, channel as usize, channels as usize, splits).sqrt();
-            value = ratio(magnitude[channel as usize], n, eps);
-            let (at, _) = split(config);
-            if at == 0 {
-                norm[channel as usize] = n;
-            }
-        }
-        ratios[UNIT_POS as usize] = value;
-    }
-    sync_cube();
-    sync_cube();
-    #[unroll]
-    for index in 0..comptime!(config.tiles) {
-        let (row, _) = tile_position(index as u32, config);
-        let start = comptime!(index % ahead * slots);
-        let mut v = Array::<f32>::new(LANE);
-        unpack_tile::<W, NW>(&raw, &mut v, start);
-        if comptime!(index + ahead < config.tiles) {
-            let (row, _) = tile_position(comptime!((index + ahead) as u32), config);
-            fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
-        }
-        add_low_rank::<A, NL>(
-            left,
-            &r,
-            base_norm,
-            &mut v,
-            row,
-            column,
-            &slab,
-            row - first_row,
-            &extent,
-            scaling,
-            &mut scratch,
-            config,
-        );
-        multiply_channels(&mut v, &ratios, row, column, 0usize, config);
-        store_tile::<W, NW>(merged, &v, row, column, &extent, 0usize, config);
-    }
 }
 
 /// Multiplies this lane's part of a tile by its channels' entries of `ratios`,
@@ -276,9 +101,9 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     let mut slab = SharedMemory::<Vector<f32, Const<4>>>::new(comptime!(config.slab_vectors()));
     let mut shared = SharedMemory::<f32>::new(comptime!(shared_floats(config)));
     let mut ratios = SharedMemory::<f32>::new(comptime!(config.span_channels()));
-    let mut sums = Array::<f32>::new(comptime!(config.lane_channels()));
+    let mut sums = Array::<f32>::new(comptime!(config.tile_channels()));
     #[unroll]
-    for i in 0..comptime!(config.lane_channels()) {
+    for i in 0..comptime!(config.tile_channels()) {
         sums[i] = 0.0f32;
     }
     // All loads before the arithmetic, so that many are under way at once.
@@ -299,7 +124,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     #[unroll]
     for index in 0..comptime!(config.tiles) {
         let (row, column) = tile_position(index as u32, config);
-        if comptime!(index == 0 || config.path == Path::Along) {
+        if comptime!(index == 0 || config.rows()) {
             right_fragments::<A, NR>(right, &mut r, column, &extent, config);
         }
         let mut v = Array::<f32>::new(LANE);
@@ -320,7 +145,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         );
         #[unroll]
         for i in 0..LANE {
-            let channel = comptime!(config.own_channel(index, i));
+            let channel = comptime!(config.own_channel(i));
             sums[channel] = fma(v[i], v[i], sums[channel]);
             kept[index * LANE + i] = v[i];
         }

@@ -1,10 +1,11 @@
 //! The matrix instruction and, where there is none, the same sums by plain
 //! arithmetic.
 
-use cubecl::cmma::{MatrixIdent, MmaDefinition};
+use cubecl::cmma::MmaDefinition;
 use cubecl::prelude::*;
 
-use super::config::{Config, MatrixProducts};
+use super::config::MatrixProducts;
+use super::operand::Operand;
 
 /// `acc += a · b` for `tiles` products of 16x8 by 8x8 that share `a`.
 ///
@@ -21,15 +22,27 @@ pub(super) fn multiply(
     scratch: &mut SharedMemory<f32>,
     #[comptime] start: usize,
     #[comptime] tiles: usize,
-    #[comptime] config: Config,
+    #[comptime] operands: (Operand, Operand),
+    #[comptime] products: MatrixProducts,
 ) {
-    if comptime!(config.products == MatrixProducts::Units) {
+    if comptime!(products == MatrixProducts::Units) {
         multiply_units(a, b, acc, scratch, start, tiles);
     } else {
-        let split = comptime!(config.products == MatrixProducts::SplitTf32);
-        multiply_tensor_cores(a, b, acc, start, tiles, split);
+        multiply_tensor_cores(a, b, acc, start, tiles, operands);
     }
 }
+
+/// Nothing is read from memory earlier than this.
+#[cube]
+pub(super) fn pace(#[comptime] products: MatrixProducts) {
+    if comptime!(products == MatrixProducts::TensorCores) {
+        sync_plane();
+    }
+}
+
+/// An element of an operand, and of the accumulator.
+type One = Vector<tf32, Const<1>>;
+type Pair = Vector<f32, Const<2>>;
 
 #[cube]
 fn multiply_tensor_cores(
@@ -38,49 +51,30 @@ fn multiply_tensor_cores(
     acc: &mut Array<f32>,
     #[comptime] start: usize,
     #[comptime] tiles: usize,
-    #[comptime] split: bool,
+    #[comptime] operands: (Operand, Operand),
 ) {
-    let instruction = MmaDefinition::<tf32, tf32, f32>::new(16usize, 8usize, 8usize);
-    let size!(NA) = instruction.vector_size(MatrixIdent::A);
-    let size!(NB) = instruction.vector_size(MatrixIdent::B);
-    let size!(NC) = instruction.vector_size(MatrixIdent::Accumulator);
-
-    let mut a_high = Array::<Vector<tf32, NA>>::new(4usize);
-    let mut a_low = Array::<Vector<tf32, NA>>::new(4usize);
-    #[unroll]
-    for i in 0..4usize {
-        let value = Vector::<f32, NA>::new(a[i]);
-        let high = Vector::<tf32, NA>::cast_from(value);
-        a_high[i] = high;
-        if comptime!(split) {
-            let rest = value - Vector::<f32, NA>::cast_from(high);
-            a_low[i] = Vector::<tf32, NA>::cast_from(rest);
-        }
-    }
-    let mut b_high = Array::<Vector<tf32, NB>>::new(comptime!(tiles * 2));
-    let mut b_low = Array::<Vector<tf32, NB>>::new(comptime!(tiles * 2));
+    let of_a = comptime!(operands.0);
+    let of_b = comptime!(operands.1);
+    let mut a_high = Array::<One>::new(4usize);
+    let mut a_low = Array::<One>::new(4usize);
+    to_tf32(a, &mut a_high, &mut a_low, 4usize, of_a);
+    let mut b_high = Array::<One>::new(comptime!(tiles * 2));
+    let mut b_low = Array::<One>::new(comptime!(tiles * 2));
+    to_tf32(b, &mut b_high, &mut b_low, comptime!(tiles * 2), of_b);
+    let mut sums = Array::<Pair>::new(comptime!(tiles * 2));
     #[unroll]
     for i in 0..comptime!(tiles * 2) {
-        let value = Vector::<f32, NB>::new(b[i]);
-        let high = Vector::<tf32, NB>::cast_from(value);
-        b_high[i] = high;
-        if comptime!(split) {
-            let rest = value - Vector::<f32, NB>::cast_from(high);
-            b_low[i] = Vector::<tf32, NB>::cast_from(rest);
-        }
-    }
-    let mut sums = Array::<Vector<f32, NC>>::new(comptime!(tiles * 2));
-    #[unroll]
-    for i in 0..comptime!(tiles * 2) {
-        let mut pair = Vector::<f32, NC>::empty();
+        let mut pair = Pair::empty();
         pair[0] = acc[start + i * 2];
         pair[1] = acc[start + i * 2 + 1];
         sums[i] = pair;
     }
-    // All tiles between two products of one, so that none waits for the last.
-    if comptime!(split) {
-        // The small terms first; low times low is below f32's last bit.
+    // The small terms first; low times low is below f32's last bit. All tiles
+    // between two products of one, so that none waits for the last.
+    if comptime!(of_a == Operand::Split) {
         execute_all(&a_low, &b_high, &mut sums, tiles);
+    }
+    if comptime!(of_b == Operand::Split) {
         execute_all(&a_high, &b_low, &mut sums, tiles);
     }
     execute_all(&a_high, &b_high, &mut sums, tiles);
@@ -91,18 +85,38 @@ fn multiply_tensor_cores(
     }
 }
 
+/// By integer arithmetic: the conversion instruction is four times as long. The
+/// matrix instruction ignores the bits of `low` that tf32 has no place for.
 #[cube]
-fn execute_all<NA: Size, NB: Size, NC: Size>(
-    a: &Array<Vector<tf32, NA>>,
-    b: &Array<Vector<tf32, NB>>,
-    sums: &mut Array<Vector<f32, NC>>,
-    #[comptime] tiles: usize,
+fn to_tf32(
+    values: &Array<f32>,
+    high: &mut Array<One>,
+    low: &mut Array<One>,
+    #[comptime] count: usize,
+    #[comptime] operand: Operand,
 ) {
+    #[unroll]
+    for i in 0..count {
+        let value = values[i];
+        if comptime!(operand == Operand::Exact) {
+            high[i] = One::reinterpret(value);
+        } else {
+            let bits = (u32::reinterpret(value) + 0x1000u32) & 0xffff_e000u32;
+            high[i] = One::reinterpret(bits);
+            if comptime!(operand == Operand::Split) {
+                low[i] = One::reinterpret(value - f32::reinterpret(bits));
+            }
+        }
+    }
+}
+
+#[cube]
+fn execute_all(a: &Array<One>, b: &Array<One>, sums: &mut Array<Pair>, #[comptime] tiles: usize) {
     let instruction = MmaDefinition::<tf32, tf32, f32>::new(16usize, 8usize, 8usize);
     #[unroll]
     for tile in 0..tiles {
-        let mut own_b = Array::<Vector<tf32, NB>>::new(2usize);
-        let mut own = Array::<Vector<f32, NC>>::new(2usize);
+        let mut own_b = Array::<One>::new(2usize);
+        let mut own = Array::<Pair>::new(2usize);
         #[unroll]
         for i in 0..2usize {
             own_b[i] = b[tile * 2 + i];

@@ -5,8 +5,11 @@ use cubecl::ir::StorageType;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::config::{Config, MatrixProducts, Path};
-use super::forward::{self, Term};
+use super::config::{Config, MatrixProducts};
+use super::forward as kernels;
+use super::launch_sweep::{Sweep, sweep_typed};
+use super::operand::Operand;
+use super::sweep::Goal;
 use super::tile::ExtentLaunch;
 use super::{Layout, MergeError, Problem, Storage};
 
@@ -73,10 +76,21 @@ pub fn forward<R: Runtime>(
         weight: client.empty(problem.d_in * problem.d_out * problem.weight.size()),
         norm: client.empty(problem.d_out * 4),
     };
-    with_types!(
-        problem,
-        forward_typed::<R>(client, problem, inputs, &merged)
-    );
+    if is_fused(problem) {
+        with_types!(
+            problem,
+            fused_typed::<R>(client, problem, inputs, &merged, true)
+        );
+        return Ok(merged);
+    }
+    let sweep = Sweep::new(client, problem)?;
+    let partials = sweep.partials();
+    for goal in [Goal::Squares, Goal::Merged] {
+        with_types!(
+            problem,
+            sweep_typed::<R>(&sweep, inputs, &partials, &merged, goal)
+        );
+    }
     Ok(merged)
 }
 
@@ -103,23 +117,27 @@ pub fn norm<R: Runtime>(
         );
         return Ok(norm);
     }
-    let launch = Launch::new(client, problem, sweep(client, problem));
-    let partials = client.empty(launch.splits() as usize * problem.d_out * 4);
+    let sweep = Sweep::new(client, problem)?;
+    let partials = sweep.partials();
+    let merged = Merged {
+        weight: inputs.weight.clone(),
+        norm: norm.clone(),
+    };
     with_types!(
         problem,
-        reduce_typed::<R>(&launch, inputs, None, &partials, Term::Square)
+        sweep_typed::<R>(&sweep, inputs, &partials, &merged, Goal::Squares)
     );
     // SAFETY: the kernel checks its position against the norm's length, and
     // reads `splits` rows of that length.
     #[allow(unsafe_code)]
     unsafe {
-        forward::finish_norm::launch_unchecked::<R>(
+        kernels::finish_norm::launch_unchecked::<R>(
             client,
             CubeCount::Static(problem.d_out.div_ceil(256) as u32, 1, 1),
             CubeDim::new_1d(256),
-            ArrayArg::from_raw_parts(partials, launch.splits() as usize * problem.d_out),
+            ArrayArg::from_raw_parts(partials, sweep.splits() * problem.d_out),
             ArrayArg::from_raw_parts(norm.clone(), problem.d_out),
-            launch.splits(),
+            sweep.splits() as u32,
         );
     }
     Ok(norm)
@@ -163,41 +181,19 @@ pub(super) fn check<R: Runtime>(
 
 /// How a kernel covers the weight whose cubes hold whole channels.
 fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
-    let (path, warps, tiles) = match problem.layout {
-        Layout::OutIn => (Path::Along, [1, 8], problem.d_in.div_ceil(256)),
-        Layout::InOut if problem.d_in <= 512 => (Path::Down, [8, 1], problem.d_in.div_ceil(128)),
-        Layout::InOut => (Path::Down, [16, 1], problem.d_in.div_ceil(256)),
+    let d_in = problem.d_in;
+    let (warps, tiles) = match problem.layout {
+        Layout::OutIn => ([1, 8], d_in.div_ceil(256)),
+        Layout::InOut if d_in <= 512 => ([8, 1], d_in.div_ceil(128)),
+        Layout::InOut => ([16, 1], d_in.div_ceil(256)),
     };
-    let config = config(client, problem, path, warps, tiles);
-    match path {
-        Path::Along => config.with_slab(config.span_p()),
-        Path::Down => config,
-    }
-}
-
-/// How a kernel covers the weight that goes down the rows, so that the lanes
-/// keep their part of R.
-pub(super) fn sweep<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
-    // Half as much where shared memory may be small.
-    let tiles = if has_tensor_cores(client) { 8 } else { 4 };
-    let config = config(client, problem, Path::Down, [1, 8], tiles);
-    config.with_slab(config.span_p())
-}
-
-pub(super) fn config<R: Runtime>(
-    client: &ComputeClient<R>,
-    problem: &Problem,
-    path: Path,
-    warps: [usize; 2],
-    tiles: usize,
-) -> Config {
     let mut config = Config {
         layout: problem.layout,
-        products: problem.products.on(has_tensor_cores(client)),
+        products: matrix_products(client),
+        factors: Operand::stored(problem.factors, problem.products),
         rank: problem.rank,
         warps,
         tiles,
-        path,
         one_run: problem.weight.size() < 4,
         guard: false,
         normalised_base: problem.normalised_base,
@@ -205,11 +201,24 @@ pub(super) fn config<R: Runtime>(
     };
     let [p, q] = problem.extent();
     config.guard = !p.is_multiple_of(config.span_p()) || !q.is_multiple_of(config.span_q());
-    config
+    match problem.layout {
+        // The rows of L are read by all warps.
+        Layout::OutIn => config.with_slab(),
+        Layout::InOut => config,
+    }
+}
+
+/// What multiplies matrices on this device.
+pub(super) fn matrix_products<R: Runtime>(client: &ComputeClient<R>) -> MatrixProducts {
+    if has_tensor_cores(client) {
+        MatrixProducts::TensorCores
+    } else {
+        MatrixProducts::Units
+    }
 }
 
 /// Whether the device has the matrix instruction that the kernels use.
-pub(super) fn has_tensor_cores<R: Runtime>(client: &ComputeClient<R>) -> bool {
+fn has_tensor_cores<R: Runtime>(client: &ComputeClient<R>) -> bool {
     let hardware = &client.properties().hardware;
     let wanted = MmaConfig {
         a_type: StorageType::Scalar(tf32_type()),
@@ -229,14 +238,14 @@ fn tf32_type() -> cubecl::ir::ElemType {
 }
 
 /// What every launch of a problem has in common.
-pub(super) struct Launch<'a, R: Runtime> {
+struct Launch<'a, R: Runtime> {
     pub client: &'a ComputeClient<R>,
     pub problem: &'a Problem,
     pub config: Config,
 }
 
 /// Elements that one access to each tensor moves.
-pub(super) struct Widths {
+struct Widths {
     pub weight: usize,
     pub left: usize,
     pub right: usize,
@@ -262,16 +271,6 @@ impl<'a, R: Runtime> Launch<'a, R> {
             p.div_ceil(self.config.span_p()) as u32,
             1,
         )
-    }
-
-    /// Cubes along a channel.
-    pub fn splits(&self) -> u32 {
-        let [p, q] = self.problem.extent();
-        if self.config.rows() {
-            q.div_ceil(self.config.span_q()) as u32
-        } else {
-            p.div_ceil(self.config.span_p()) as u32
-        }
     }
 
     pub fn extent(&self) -> ExtentLaunch<R> {
@@ -339,42 +338,6 @@ pub(super) fn array<R: Runtime>(handle: &Handle, len: usize) -> ArrayArg<R> {
     }
 }
 
-pub(super) fn reduce_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
-    launch: &Launch<'_, R>,
-    inputs: &Inputs,
-    gradient: Option<&Handle>,
-    partials: &Handle,
-    term: Term,
-) {
-    let (left, right) = launch.factors(inputs);
-    let (left_elements, _) = launch.factors(inputs);
-    let widths = launch.widths();
-    // SAFETY: with `guard` every access is checked in the kernel, without it the
-    // tiles cover the extent exactly.
-    #[allow(unsafe_code)]
-    unsafe {
-        forward::reduce::launch_unchecked::<W, A, R>(
-            launch.client,
-            launch.count(),
-            launch.dim(),
-            widths.weight,
-            widths.left,
-            widths.right,
-            launch.weight(&inputs.weight),
-            launch.weight(gradient.unwrap_or(&inputs.weight)),
-            left,
-            left_elements,
-            right,
-            launch.base_norm(inputs),
-            array(partials, launch.splits() as usize * launch.problem.d_out),
-            launch.extent(),
-            launch.problem.scaling,
-            term,
-            launch.config,
-        );
-    }
-}
-
 fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     client: &ComputeClient<R>,
     problem: &Problem,
@@ -389,7 +352,7 @@ fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     // SAFETY: as in `reduce_typed`. Without `merge` the weight is not written.
     #[allow(unsafe_code)]
     unsafe {
-        forward::fused::launch_unchecked::<W, A, R>(
+        kernels::fused::launch_unchecked::<W, A, R>(
             client,
             launch.count(),
             launch.dim(),
@@ -413,52 +376,7 @@ fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     }
 }
 
-fn forward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
-    client: &ComputeClient<R>,
-    problem: &Problem,
-    inputs: &Inputs,
-    merged: &Merged,
-) {
-    if is_fused(problem) {
-        fused_typed::<R, W, A>(client, problem, inputs, merged, true);
-        return;
-    }
-    let launch = Launch::new(client, problem, sweep(client, problem));
-    let widths = launch.widths();
-    let (left, right) = launch.factors(inputs);
-    let (left_elements, _) = launch.factors(inputs);
-    let splits = launch.splits();
-    let partials = client.empty(splits as usize * problem.d_out * 4);
-    reduce_typed::<R, W, A>(&launch, inputs, None, &partials, Term::Square);
-    // SAFETY: as in `reduce_typed`.
-    #[allow(unsafe_code)]
-    unsafe {
-        forward::scale::launch_unchecked::<W, A, R>(
-            client,
-            launch.count(),
-            launch.dim(),
-            widths.weight,
-            widths.left,
-            widths.right,
-            launch.weight(&inputs.weight),
-            left,
-            left_elements,
-            right,
-            launch.base_norm(inputs),
-            array(&inputs.magnitude, problem.d_out),
-            array(&partials, splits as usize * problem.d_out),
-            array(&merged.norm, problem.d_out),
-            launch.weight(&merged.weight),
-            launch.extent(),
-            problem.scaling,
-            problem.eps,
-            splits,
-            launch.config,
-        );
-    }
-}
-
 /// Whether this device computes the products on tensor cores.
 pub fn uses_tensor_cores<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> bool {
-    sweep(client, problem).products != MatrixProducts::Units
+    problem.check().is_ok() && has_tensor_cores(client)
 }

@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::backward::{self, COLUMNS, MOST_RANKS, MOST_ROWS};
-use super::config::{Config, Path};
-use super::forward::Term;
-use super::launch::{Inputs, Launch, array, check, config, reduce_typed, sweep, with_types};
+use super::finish::{self, FinishConfig};
+use super::launch::{Inputs, array, check, matrix_products, with_types};
+use super::launch_product::{GRAM_SPLITS, Launches, Product, SPLITS, Sums};
+use super::product_config::Pass;
 use super::{Layout, MergeError, NormGradient, Problem, Storage};
 
 /// The gradients of the trained tensors, each like the tensor.
@@ -23,9 +23,10 @@ pub struct Gradients {
 /// Computes the gradients of A, B and m from that of W', `gradient`, and the
 /// `norm` that [`forward`](super::forward) returned. `gradient` is like W.
 ///
-/// With the norm detached, G and W are read once: two launches, the second of
-/// which sums what the cubes found. Through the norm, <G, V> of each channel
-/// comes first: three launches, and G and W are read twice.
+/// One pass over G and W for what lies along the channels, one over G (through
+/// the norm over W too) for what lies along the inputs, each with a small launch
+/// that sums what its cubes found. Through the norm the factors' own products,
+/// `[rank, rank]`, take four more. No matrix like the weight is written.
 ///
 /// # Errors
 /// As [`forward`](super::forward).
@@ -60,8 +61,8 @@ pub fn backward<R: Runtime>(
 /// The number of kernel launches of [`backward`].
 pub fn backward_launches(through: NormGradient) -> usize {
     match through {
-        NormGradient::Detached => 2,
-        NormGradient::Full => 3,
+        NormGradient::Detached => 4,
+        NormGradient::Full => 8,
     }
 }
 
@@ -72,120 +73,141 @@ struct Given<'a> {
     full: bool,
 }
 
-/// Blocks of 16 rows for each cube: about 264 cubes (two for each processor of
-/// a large GPU), whatever the device, as the sums' order depends on it.
-fn blocks([p, q]: [usize; 2]) -> usize {
-    let cubes = 264 / q.div_ceil(COLUMNS).min(264);
-    p.div_ceil(cubes.max(1))
-        .div_ceil(16)
-        .clamp(1, MOST_ROWS / 16)
-}
-
 fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     client: &ComputeClient<R>,
     problem: &Problem,
     given: &Given<'_>,
     gradients: &Gradients,
 ) {
-    let [p, q] = problem.extent();
-    let rank = problem.rank;
-    let blocks = blocks([p, q]);
-    let config = Config {
-        guard: !p.is_multiple_of(blocks * 16) || !q.is_multiple_of(COLUMNS),
-        ..config(client, problem, Path::Down, [1, 8], 1)
-    }
-    .with_slab(blocks * 16);
-    let chunk = rank.next_multiple_of(16).min(MOST_RANKS);
-    let launch = Launch::new(client, problem, config);
-    let (x, y) = (q.div_ceil(COLUMNS), p.div_ceil(blocks * 16));
-
-    // <G, V>: beforehand for the full gradient, else as the kernel goes.
-    let dot_splits;
-    let dots;
-    if given.full {
-        let reduce = Launch::new(client, problem, sweep(client, problem));
-        dot_splits = reduce.splits() as usize;
-        dots = client.empty(dot_splits * problem.d_out * 4);
-        reduce_typed::<R, W, A>(
-            &reduce,
-            given.inputs,
-            Some(given.gradient),
-            &dots,
-            Term::Gradient,
-        );
-    } else {
-        dot_splits = match problem.layout {
-            Layout::OutIn => x,
-            Layout::InOut => y,
-        };
-        dots = client.empty(dot_splits * problem.d_out * 4);
-    }
-
-    let (lefts, rights) = (p * rank, q * rank);
-    let (d_left, d_right) = (client.empty(x * lefts * 4), client.empty(y * rights * 4));
-    let widths = launch.widths();
-    let (left, right) = launch.factors(given.inputs);
-    let (left_elements, right_elements) = launch.factors(given.inputs);
-    let norm = array(given.norm, problem.d_out);
-    // SAFETY: with `guard` every access to the weight is checked in the kernel,
-    // without it the cubes cover the extent exactly; accesses to the factors and
-    // to the partials are checked always.
-    #[allow(unsafe_code)]
-    unsafe {
-        backward::gradients::launch_unchecked::<W, A, R>(
-            client,
-            CubeCount::Static((x * rank.div_ceil(chunk)) as u32, y as u32, 1),
-            CubeDim::new_1d(256),
-            widths.weight,
-            widths.left,
-            widths.right,
-            launch.weight(&given.inputs.weight),
-            launch.weight(given.gradient),
-            left,
-            right,
-            left_elements,
-            right_elements,
-            launch.base_norm(given.inputs),
-            array(&given.inputs.magnitude, problem.d_out),
-            norm,
-            array(&dots, dot_splits * problem.d_out),
-            array(&d_left, x * lefts),
-            array(&d_right, y * rights),
-            launch.extent(),
-            problem.scaling,
-            problem.eps,
-            dot_splits as u32,
-            blocks,
-            given.full,
-            chunk,
-            config,
-        );
-    }
-
-    let (into_left, into_right) = match problem.layout {
-        Layout::OutIn => (&gradients.lora_b, &gradients.lora_a),
-        Layout::InOut => (&gradients.lora_a, &gradients.lora_b),
+    let Given { inputs, full, .. } = *given;
+    let (d_in, d_out, rank) = (problem.d_in, problem.d_out, problem.rank);
+    let launches = Launches {
+        client,
+        problem,
+        products: matrix_products(client),
     };
-    let all = lefts + rights + problem.d_out;
-    // SAFETY: the kernel checks its position against the three lengths.
-    #[allow(unsafe_code)]
-    unsafe {
-        backward::finish::launch_unchecked::<A, R>(
-            client,
-            CubeCount::Static(all.div_ceil(256) as u32, 1, 1),
-            CubeDim::new_1d(256),
-            array(&d_left, x * lefts),
-            array(&d_right, y * rights),
-            array(&dots, dot_splits * problem.d_out),
-            array(given.norm, problem.d_out),
-            array(into_left, lefts),
-            array(into_right, rights),
-            array(&gradients.magnitude, problem.d_out),
-            problem.scaling,
-            problem.eps,
-            x as u32,
-            y as u32,
-            dot_splits as u32,
+    let coefficients = client.empty(3 * d_out * 4);
+    let of_weight = Product {
+        pass: Pass::First { full },
+        gradient: given.gradient,
+        weight: &inputs.weight,
+        extent: problem.extent(),
+        storage: problem.weight,
+        factor: &inputs.lora_a,
+        ranks_first: true,
+        coefficients: &inputs.magnitude,
+        first_coefficient: 0,
+        most_splits: SPLITS,
+    };
+    let along_channels = match problem.layout {
+        Layout::OutIn => launches.left::<W, A>(&of_weight),
+        Layout::InOut => launches.right::<W, A>(&of_weight),
+    };
+    let a_gram = full.then(|| {
+        let sums = launches.left::<A, A>(&Product {
+            most_splits: GRAM_SPLITS,
+            pass: Pass::Plain,
+            gradient: &inputs.lora_a,
+            weight: &inputs.lora_a,
+            extent: [rank, d_in],
+            storage: problem.factors,
+            ..of_weight
+        });
+        launches.gram(&sums)
+    });
+    let into = Finish {
+        problem,
+        given,
+        gradients,
+        coefficients: &coefficients,
+    };
+    into.launch::<R, A>(client, &along_channels, a_gram.as_ref(), true);
+
+    let of_weight = Product {
+        pass: Pass::Second { full },
+        factor: &inputs.lora_b,
+        ranks_first: false,
+        coefficients: &coefficients,
+        ..of_weight
+    };
+    let b_gram = full.then(|| {
+        let sums = launches.right::<A, A>(&Product {
+            most_splits: GRAM_SPLITS,
+            pass: Pass::Second { full: false },
+            gradient: &inputs.lora_b,
+            weight: &inputs.lora_b,
+            extent: [d_out, rank],
+            storage: problem.factors,
+            first_coefficient: 2 * d_out,
+            ..of_weight
+        });
+        launches.gram(&sums)
+    });
+    let along_inputs = match problem.layout {
+        Layout::OutIn => launches.right::<W, A>(&of_weight),
+        Layout::InOut => launches.left::<W, A>(&of_weight),
+    };
+    into.launch::<R, A>(client, &along_inputs, b_gram.as_ref(), false);
+}
+
+struct Finish<'a> {
+    problem: &'a Problem,
+    given: &'a Given<'a>,
+    gradients: &'a Gradients,
+    coefficients: &'a Handle,
+}
+
+impl Finish<'_> {
+    fn launch<R: Runtime, A: Float + CubeElement>(
+        &self,
+        client: &ComputeClient<R>,
+        sums: &Sums,
+        gram: Option<&Handle>,
+        channels: bool,
+    ) {
+        let Self { problem, given, .. } = *self;
+        let (d_out, rank, inputs) = (problem.d_out, problem.rank, given.inputs);
+        let (n, factor, d_factor) = if channels {
+            (d_out, &inputs.lora_b, &self.gradients.lora_b)
+        } else {
+            (problem.d_in, &inputs.lora_a, &self.gradients.lora_a)
+        };
+        let ranks_last = channels == (problem.layout == Layout::OutIn);
+        let config = FinishConfig::new(
+            channels,
+            given.full,
+            ranks_last,
+            problem.normalised_base,
+            rank,
         );
+        // Something that is not read, where there is none.
+        let gram = gram.unwrap_or(&inputs.magnitude);
+        let gram_len = if given.full { rank * rank } else { d_out };
+        let base_norm = inputs.base_norm.as_ref().unwrap_or(&inputs.magnitude);
+        // SAFETY: the kernel checks every position against `n` and `rank`.
+        #[allow(unsafe_code)]
+        unsafe {
+            finish::finish::launch_unchecked::<A, R>(
+                client,
+                CubeCount::Static(n.div_ceil(finish::PLACES) as u32, 1, 1),
+                CubeDim::new_1d(finish::UNITS as u32),
+                array(&sums.sums, sums.len[0]),
+                array(factor, n * rank),
+                array(gram, gram_len),
+                array(&sums.dots, sums.len[1]),
+                array(&inputs.magnitude, d_out),
+                array(given.norm, d_out),
+                array(base_norm, d_out),
+                array(d_factor, n * rank),
+                array(&self.gradients.magnitude, d_out),
+                array(self.coefficients, 3 * d_out),
+                n as u32,
+                rank as u32,
+                sums.splits as u32,
+                problem.scaling,
+                problem.eps,
+                config,
+            );
+        }
     }
 }

@@ -1,25 +1,36 @@
 //! DoRA's weight decomposition, fused: the merged weight W' from W, A, B and m,
 //! its norm, and the gradients of A, B and m.
 //!
-//! The low-rank product, the norm and the scaling happen in registers, so that
-//! the dense V is never written to memory. See [`Problem`] for the formula,
+//! The low-rank product, the norm and the scaling happen in registers, and the
+//! gradients come from products of W and of dL/dW' with the factors, so that no
+//! dense V or dL/dV is ever written to memory. See [`Problem`] for the formula,
 //! [`forward`], [`norm`] and [`backward`] for what is launched and
 //! [`mod@reference`] for the same in plain host code.
 
-mod backward;
 mod channel_sum;
 mod config;
 mod error;
+mod finish;
 mod forward;
 mod fragment;
 mod launch;
 mod launch_backward;
+mod launch_product;
+mod launch_sweep;
 mod layout;
+mod left_product;
 mod norm_gradient;
+mod operand;
 mod problem;
+mod product;
+mod product_config;
 mod products;
 pub mod reference;
+mod right_product;
 mod storage;
+mod sweep;
+mod sweep_config;
+mod sweep_slabs;
 mod tile;
 
 pub use error::MergeError;

@@ -53,8 +53,12 @@ impl Problem {
             }
         }
         // Positions are u32 in the kernels.
-        let largest = self.d_in.max(self.rank) as u128 * self.d_out.max(self.rank) as u128;
-        if largest > u128::from(u32::MAX / 2) {
+        let [d_in, d_out, rank] = [self.d_in, self.d_out, self.rank].map(|size| size as u128);
+        let largest = d_in.max(rank) * d_out.max(rank);
+        // Those of the partial sums of the products with a factor, too.
+        let sums = |n: u128, along: u128| 2 * n * rank * along.div_ceil(256).max(16);
+        let sums = sums(d_in, d_out).max(sums(d_out, d_in));
+        if largest > u128::from(u32::MAX / 2) || sums > u128::from(u32::MAX) {
             return Err(MergeError::TooLarge {
                 d_in: self.d_in,
                 d_out: self.d_out,

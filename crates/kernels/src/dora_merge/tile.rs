@@ -1,8 +1,8 @@
-//! Tiles of the weight and of V.
+//! Tiles of the weight and of V, where a cube covers whole channels.
 
 use cubecl::prelude::*;
 
-use super::config::{Config, LANE, MatrixProducts, Path, TILE_P, TILE_Q};
+use super::config::{Config, LANE, MatrixProducts, TILE_P, TILE_Q};
 use super::fragment::multiply;
 use super::layout::Layout;
 
@@ -203,7 +203,11 @@ pub(super) fn low_rank_tile<T: Float, NL: Size>(
                 b[tile * 2] = right[group * 16 + s * 8 + tile];
                 b[tile * 2 + 1] = right[group * 16 + s * 8 + 4 + tile];
             }
-            multiply(&a, &b, &mut acc, scratch, 0usize, 4usize, config);
+            let operands = comptime!((config.factors, config.factors));
+            let products = comptime!(config.products);
+            multiply(
+                &a, &b, &mut acc, scratch, 0usize, 4usize, operands, products,
+            );
         }
     }
     // Product `tile`, row half h and column half e: element 4e + tile.
@@ -293,23 +297,6 @@ pub(super) fn left_element<A: Float>(
         at = row * ranks + rank;
     }
     element::<A>(left, at, rank < ranks && row < extent.p)
-}
-
-/// R at (`rank`, `column`), 0 outside.
-#[cube]
-pub(super) fn right_element<A: Float>(
-    right: &Array<A>,
-    rank: u32,
-    column: u32,
-    extent: &Extent,
-    #[comptime] config: Config,
-) -> f32 {
-    let ranks = comptime!(config.rank as u32);
-    let mut at = column * ranks + rank;
-    if comptime!(config.rows()) {
-        at = rank * extent.q + column;
-    }
-    element::<A>(right, at, rank < ranks && column < extent.q)
 }
 
 #[cube]
@@ -514,7 +501,7 @@ pub(super) fn tile_position(index: u32, #[comptime] config: Config) -> (u32, u32
     let tiles = comptime!(config.tiles as u32);
     let mut tile_p = warp_p;
     let mut tile_q = warp_q;
-    if comptime!(config.path == Path::Along) {
+    if comptime!(config.rows()) {
         tile_q = warp_q * tiles + index;
     } else {
         tile_p = warp_p * tiles + index;

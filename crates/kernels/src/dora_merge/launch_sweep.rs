@@ -1,0 +1,167 @@
+//! The launches of the forward pass where a channel is too long for one cube.
+
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::config::MatrixProducts;
+use super::launch::{Inputs, Merged, array, matrix_products};
+use super::operand::Operand;
+use super::sweep::{self, Goal, TILE_P, TILE_Q};
+use super::sweep_config::SweepConfig;
+use super::tile::ExtentLaunch;
+use super::{Layout, MergeError, Problem, Storage, product};
+
+/// How a problem's weight is swept.
+pub(super) struct Sweep<'a, R: Runtime> {
+    client: &'a ComputeClient<R>,
+    problem: &'a Problem,
+    config: SweepConfig,
+}
+
+/// Shared memory of a cube of which two find place on a processor of a large GPU,
+/// and about two cubes for each of its 132 processors.
+const ROOM: usize = 104 * 1024;
+const CUBES: usize = 200;
+
+impl<'a, R: Runtime> Sweep<'a, R> {
+    pub fn new(client: &'a ComputeClient<R>, problem: &'a Problem) -> Result<Self, MergeError> {
+        let products = matrix_products(client);
+        let tensor_cores = products == MatrixProducts::TensorCores;
+        let along = problem.layout == Layout::OutIn;
+        let wide = problem.weight.size() < 4;
+        let mut config = SweepConfig {
+            along,
+            products,
+            factors: Operand::stored(problem.factors, problem.products),
+            ranks: problem.rank.next_multiple_of(16),
+            warps: if tensor_cores { 8 } else { 4 },
+            rows: 0,
+            columns: 0,
+            ahead: 2,
+            one_run: wide,
+            bf16: problem.weight == Storage::Bf16,
+            guard: false,
+            normalised_base: problem.normalised_base,
+        };
+        // Of a warp, along its way.
+        let most = if tensor_cores { 16 } else { 2 };
+        let mut tiles = most;
+        let [p, q] = problem.extent();
+        let hardware = client.properties().hardware.max_shared_memory_size;
+        let mut room = ROOM.min(hardware);
+        loop {
+            (config.rows, config.columns) = if along {
+                (TILE_P * config.warps, TILE_Q * tiles)
+            } else {
+                (TILE_P * tiles, TILE_Q * config.warps)
+            };
+            let cubes = p.div_ceil(config.rows) * q.div_ceil(config.columns);
+            let fits = config.shared_bytes() <= room;
+            if fits && (cubes >= CUBES || tiles <= config.ahead) {
+                break;
+            }
+            if tiles > config.ahead {
+                tiles /= 2;
+            } else if config.warps > 1 {
+                config.warps /= 2;
+                tiles = most;
+            } else if room < hardware {
+                room = hardware;
+                config.warps = 2;
+                tiles = most;
+            } else {
+                return Err(MergeError::Rank {
+                    found: problem.rank,
+                    needs: config.shared_bytes(),
+                    has: hardware,
+                });
+            }
+        }
+        config.guard = !p.is_multiple_of(config.rows) || !q.is_multiple_of(config.columns);
+        Ok(Self {
+            client,
+            problem,
+            config,
+        })
+    }
+
+    /// Cubes along a channel.
+    pub fn splits(&self) -> usize {
+        let [p, q] = self.problem.extent();
+        if self.config.along {
+            q.div_ceil(self.config.columns)
+        } else {
+            p.div_ceil(self.config.rows)
+        }
+    }
+
+    /// Room for the sums of each split.
+    pub fn partials(&self) -> Handle {
+        self.client.empty(self.splits() * self.problem.d_out * 4)
+    }
+
+    fn width(&self) -> usize {
+        let [_, q] = self.problem.extent();
+        let largest = self.client.properties().hardware.max_vector_size;
+        let width = (16 / self.problem.weight.size()).min(largest);
+        if q.is_multiple_of(width) { width } else { 1 }
+    }
+
+    fn factor_width(&self, ranks_first: bool, n: usize) -> usize {
+        let largest = self.client.properties().hardware.max_vector_size;
+        product::factor_width(ranks_first, n, self.problem.rank, largest)
+    }
+}
+
+pub(super) fn sweep_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
+    sweep: &Sweep<'_, R>,
+    inputs: &Inputs,
+    partials: &Handle,
+    merged: &Merged,
+    goal: Goal,
+) {
+    let Sweep {
+        client,
+        problem,
+        config,
+    } = *sweep;
+    let [p, q] = problem.extent();
+    let rank = problem.rank;
+    let (left, right) = match problem.layout {
+        Layout::OutIn => (&inputs.lora_b, &inputs.lora_a),
+        Layout::InOut => (&inputs.lora_a, &inputs.lora_b),
+    };
+    let base_norm = inputs.base_norm.as_ref().unwrap_or(&inputs.magnitude);
+    // SAFETY: with `guard` every access to the weight is checked in the kernel,
+    // without it the cubes cover the extent exactly; accesses to the rest are
+    // checked always.
+    #[allow(unsafe_code)]
+    unsafe {
+        sweep::sweep::launch_unchecked::<W, A, R>(
+            client,
+            CubeCount::Static(
+                q.div_ceil(config.columns) as u32,
+                p.div_ceil(config.rows) as u32,
+                1,
+            ),
+            CubeDim::new_1d(config.units() as u32),
+            sweep.width(),
+            sweep.factor_width(!config.along, p),
+            sweep.factor_width(config.along, q),
+            array(&inputs.weight, p * q),
+            array(left, p * rank),
+            array(right, q * rank),
+            array(base_norm, problem.d_out),
+            array(&inputs.magnitude, problem.d_out),
+            array(partials, sweep.splits() * problem.d_out),
+            array(&merged.norm, problem.d_out),
+            array(&merged.weight, p * q),
+            ExtentLaunch::new(p as u32, q as u32),
+            rank as u32,
+            problem.scaling,
+            problem.eps,
+            goal,
+            config,
+        );
+    }
+}

@@ -1,0 +1,127 @@
+use super::config::{MatrixProducts, WARP};
+use super::operand::Operand;
+use super::sweep::{TILE_P, TILE_Q};
+
+/// How a cube of [`super::sweep`] covers the weight. Known when the kernel is
+/// compiled.
+///
+/// The weight is a row-major matrix `[p, q]`, whichever axis is the output. A
+/// tile is 16 rows by 32 columns. In it, lane `4g + t` holds rows `2g + h`
+/// (h = 0, 1) and eight columns: `8t..8t + 8`, or `4t..4t + 4` and the four 16
+/// further on; element x of row h is at `8h + x` of an array of 16. That is the
+/// accumulator layout of the matrix instruction `m16n8k8` under a permutation of
+/// rows and columns that makes accesses to memory wide and contiguous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SweepConfig {
+    /// A channel is a row, so a warp goes along its rows; else down its columns.
+    pub along: bool,
+    pub products: MatrixProducts,
+    /// How the factors become tf32.
+    pub factors: Operand,
+    /// A multiple of 16.
+    pub ranks: usize,
+    pub warps: usize,
+    /// Of a cube.
+    pub rows: usize,
+    pub columns: usize,
+    /// Tiles that are on their way while one is worked on.
+    pub ahead: usize,
+    /// A lane's eight columns of a tile are one run, as 16-bit storage wants it.
+    pub one_run: bool,
+    /// The weight is stored as bfloat16.
+    pub bf16: bool,
+    /// The weight does not fill the cubes.
+    pub guard: bool,
+    pub normalised_base: bool,
+}
+
+impl SweepConfig {
+    pub fn units(&self) -> usize {
+        self.warps * WARP
+    }
+
+    /// Of a cube.
+    pub fn channels(&self) -> usize {
+        if self.along { self.rows } else { self.columns }
+    }
+
+    /// Of a warp.
+    pub fn tiles(&self) -> usize {
+        if self.along {
+            self.columns / TILE_Q
+        } else {
+            self.rows / TILE_P
+        }
+    }
+
+    /// That hold parts of one channel.
+    pub fn lanes(&self) -> usize {
+        if self.along { 4 } else { 8 }
+    }
+
+    /// Floats for those parts.
+    pub fn shares(&self) -> usize {
+        self.channels() * (self.lanes() + 1)
+    }
+
+    /// Column of a lane's element x in its tile, for lane 0.
+    pub fn column_of(&self, x: usize) -> u32 {
+        if self.one_run || x < 4 {
+            x as u32
+        } else {
+            x as u32 + 12
+        }
+    }
+
+    /// Columns between the first of lanes t and t + 1.
+    pub fn lane_columns(&self) -> u32 {
+        if self.one_run { 8 } else { 4 }
+    }
+
+    /// Groups of 16 ranks.
+    pub fn groups(&self) -> usize {
+        self.ranks / 16
+    }
+
+    pub fn tensor_cores(&self) -> bool {
+        self.products == MatrixProducts::TensorCores
+    }
+
+    /// Fours between pairs of rows of L: so that what the lanes read together
+    /// lies in other banks.
+    pub fn left_stride(&self) -> usize {
+        self.ranks / 2 + 1
+    }
+
+    /// Fours between pairs of ranks of R. For the same reason there are gaps: one
+    /// in every 16 columns, or the pairs are shifted.
+    pub fn right_stride(&self) -> usize {
+        if self.one_run {
+            self.columns / 2 + 2
+        } else {
+            self.columns / 2 + self.columns / 16 + 1
+        }
+    }
+
+    pub fn left_slab(&self) -> usize {
+        self.rows / 2 * self.left_stride()
+    }
+
+    pub fn right_slab(&self) -> usize {
+        self.ranks / 2 * self.right_stride()
+    }
+
+    /// Bytes of shared memory of a cube.
+    pub fn shared_bytes(&self) -> usize {
+        let floats = self.scratch() + self.shares() + 2 * self.channels();
+        16 * (self.left_slab() + self.right_slab()) + 4 * floats
+    }
+
+    /// Floats of shared memory that [`super::fragment`] needs.
+    pub fn scratch(&self) -> usize {
+        match self.products {
+            MatrixProducts::Units => self.units() * 6,
+            MatrixProducts::TensorCores => 1,
+        }
+    }
+}
