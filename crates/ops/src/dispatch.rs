@@ -1,15 +1,15 @@
-//! Finding out at run time whether a generic backend is one that has planned products.
+//! Finding out at run time whether a generic backend is one that has planned products and kernels.
 //!
-//! Models are generic over `B: Backend`, and a bound `B: PlannedMatmul` would spread from here
+//! Models are generic over `B: Backend`, and a bound like `B: PlannedMatmul` would spread from here
 //! into every model, every task and every user's code, and would shut out all backends that this
-//! crate does not know. Rust has no specialisation to add the bound quietly. But a product reads
+//! crate does not know. Rust has no specialisation to add the bound quietly. But an operation reads
 //! and gives values of one type, `B::FloatTensorPrimitive`, and `Any` can tell safely whether
 //! that is the type of a backend that we know: the compiler resolves the comparison, as it does
 //! for every instance of a generic function.
 //!
 //! The type of the tensors decides, not that of the backend: `CubeTensor<R>` is the same for
 //! every default element, and `AutodiffTensor<B>` for every checkpointing strategy, neither of
-//! which a product depends on.
+//! which an operation depends on.
 
 use std::any::{Any, TypeId};
 
@@ -19,28 +19,64 @@ use burn_flex::Flex;
 
 use crate::{PlannedMatmul, Precision, autodiff::device};
 
+/// `$body` with `$kernels` standing for the backend with kernels whose tensors `$backend` has, or
+/// `$otherwise` if there is none; with `inner`, autodiff backends count as such. In `$body`, and
+/// nowhere else, [`same`] turns tensors of `$backend` into those of `$kernels` and back.
+#[cfg(feature = "cube")]
+macro_rules! with_kernels {
+    (@one $found:lifetime, $backend:ty, $candidate:ty, $kernels:ident => $body:expr) => {
+        if $crate::dispatch::has_tensors_of::<$backend, $candidate>() {
+            type $kernels = $candidate;
+            break $found $body;
+        }
+    };
+    (@both $found:lifetime, $backend:ty, $candidate:ty, $kernels:ident => $body:expr) => {
+        with_kernels!(@one $found, $backend, $candidate, $kernels => $body);
+        with_kernels!(
+            @one $found, $backend, burn::backend::Autodiff<$candidate>, $kernels => $body
+        );
+    };
+    (inner $backend:ty, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
+        'found: {
+            #[cfg(feature = "cuda")]
+            with_kernels!(@one 'found, $backend, burn_cuda::Cuda, $kernels => $body);
+            #[cfg(feature = "wgpu")]
+            with_kernels!(@one 'found, $backend, burn_wgpu::Wgpu, $kernels => $body);
+            $otherwise
+        }
+    };
+    ($backend:ty, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
+        'found: {
+            #[cfg(feature = "cuda")]
+            with_kernels!(@both 'found, $backend, burn_cuda::Cuda, $kernels => $body);
+            #[cfg(feature = "wgpu")]
+            with_kernels!(@both 'found, $backend, burn_wgpu::Wgpu, $kernels => $body);
+            $otherwise
+        }
+    };
+}
+/// No backend has kernels without its feature.
+#[cfg(not(feature = "cube"))]
+macro_rules! with_kernels {
+    ($backend:ty, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
+        $otherwise
+    };
+}
+#[cfg(feature = "cube")]
+pub(crate) use with_kernels;
+
 /// Two operands.
 type Pair<B> = (FloatTensor<B>, FloatTensor<B>);
 
 /// Whether [`product`] does not give the operands back.
 // Without a GPU's feature no backend has a plan.
-#[cfg_attr(
-    not(any(feature = "cuda", feature = "wgpu")),
-    allow(clippy::extra_unused_type_parameters)
-)]
+#[cfg_attr(not(feature = "cube"), expect(clippy::extra_unused_type_parameters))]
 pub(crate) fn is_planned<B: Backend>(precision: Precision) -> bool {
-    #[cfg(feature = "cuda")]
-    if has_tensors_of::<B, burn_cuda::Cuda>() || has_tensors_of::<B, Autodiff<burn_cuda::Cuda>>() {
-        return true;
-    }
-    #[cfg(feature = "wgpu")]
-    if has_tensors_of::<B, burn_wgpu::Wgpu>() || has_tensors_of::<B, Autodiff<burn_wgpu::Wgpu>>() {
-        return true;
-    }
-    precision != Precision::F32
+    let on_kernels = with_kernels!(B, K => has_tensors_of::<B, K>(), otherwise false);
+    on_kernels || precision != Precision::F32
 }
 
-fn has_tensors_of<B: Backend, K: Backend>() -> bool {
+pub(crate) fn has_tensors_of<B: Backend, K: Backend>() -> bool {
     TypeId::of::<FloatTensor<B>>() == TypeId::of::<FloatTensor<K>>()
 }
 
@@ -52,47 +88,32 @@ pub(crate) fn product<B: Backend>(
     operands: Pair<B>,
     precision: Precision,
 ) -> Result<FloatTensor<B>, Pair<B>> {
-    #[cfg(feature = "cuda")]
-    let operands = match product_on::<B, burn_cuda::Cuda>(operands, precision) {
-        Err(operands) => operands,
-        done => return done,
+    let operands = match with_kernels!(
+        B,
+        K => Ok(product_by::<B, K>(operands, precision)),
+        otherwise Err(operands)
+    ) {
+        Err(operands) if precision != Precision::F32 => operands,
+        known => return known,
     };
-    #[cfg(feature = "wgpu")]
-    let operands = match product_on::<B, burn_wgpu::Wgpu>(operands, precision) {
-        Err(operands) => operands,
-        done => return done,
-    };
-    if precision == Precision::F32 {
-        return Err(operands);
+    // The oracle of the GPU's.
+    if has_tensors_of::<B, Flex>() {
+        return Ok(product_by::<B, Flex>(operands, precision));
     }
-    let operands = match product_on::<B, Flex>(operands, precision) {
-        Err(operands) => operands,
-        done => return done,
-    };
+    if has_tensors_of::<B, Autodiff<Flex>>() {
+        return Ok(product_by::<B, Autodiff<Flex>>(operands, precision));
+    }
     let name = B::name(&device::<B>(&operands.0));
     panic!(
-        "matmul: the backend {name} has products in f32 only, found {precision}; use Precision::F32"
+        "matmul: the backend {name} has products in f32 only, found {precision}; use \
+         Precision::F32"
     )
 }
 
-/// The product by `K` or `Autodiff<K>`, if `B` has the tensors of one of them.
-fn product_on<B: Backend, K: PlannedMatmul>(
-    operands: Pair<B>,
-    precision: Precision,
-) -> Result<FloatTensor<B>, Pair<B>> {
-    match product_as::<B, K>(operands, precision) {
-        Err(operands) => product_as::<B, Autodiff<K>>(operands, precision),
-        done => done,
-    }
-}
-
-fn product_as<B: Backend, K: PlannedMatmul>(
+fn product_by<B: Backend, K: PlannedMatmul>(
     (lhs, rhs): Pair<B>,
     precision: Precision,
-) -> Result<FloatTensor<B>, Pair<B>> {
-    if !has_tensors_of::<B, K>() {
-        return Err((lhs, rhs));
-    }
+) -> FloatTensor<B> {
     let lhs: FloatTensor<K> = same(lhs);
     let rhs: FloatTensor<K> = same(rhs);
     let device = device::<K>(&lhs);
@@ -104,11 +125,14 @@ fn product_as<B: Backend, K: PlannedMatmul>(
     let out: FloatDType = lhs.dtype().into();
     let lhs = K::operand(lhs, precision);
     let rhs = K::operand(rhs, precision);
-    Ok(same(K::product(lhs, rhs, precision, out)))
+    same(K::product(lhs, rhs, precision, out))
 }
 
 /// `value` under the other name of its type.
-fn same<X: 'static, Y: 'static>(value: X) -> Y {
+///
+/// # Panics
+/// If the types differ: ask [`has_tensors_of`] before.
+pub(crate) fn same<X: 'static, Y: 'static>(value: X) -> Y {
     let mut slot = Some(value);
     (&mut slot as &mut dyn Any)
         .downcast_mut::<Option<Y>>()

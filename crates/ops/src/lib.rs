@@ -5,7 +5,14 @@
 //! so that equal inputs give equal bits in every process, at a known precision and speed. They
 //! are differentiable, and the products of their backward passes go through the same plan.
 //!
-//! # Where it computes how
+//! On a CubeCL backend, with or without `Autodiff`, three more operations run by kernels of
+//! `dacapo-kernels`, whose versions the plan names too: [`dora_merge`] is DoRA's merged weight with
+//! its gradients, [`dropout`] multiplies by a mask that is made on the device, and [`adamw_step`]
+//! is an optimizer step of many tensors in a few launches. Everywhere else, and for float types
+//! that a kernel does not take, they decline, and their callers' plain tensor operations compute.
+//! Masks and steps have the bits of those; a merge sums in another order.
+//!
+//! # Where a product is computed how
 //!
 //! | backend | precision | computed by |
 //! |---|---|---|
@@ -33,19 +40,25 @@
 //! * It does not choose a precision, and does not cast models.
 //! * It does not plan convolutions or reductions; those are Burn's.
 
+mod adamw;
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
 mod dispatch;
+mod dropout;
 mod linear;
 mod matmul;
+mod merge;
 mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
 
+pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
+pub use dropout::{DropoutMask, dropout};
 pub use linear::linear;
 pub use matmul::matmul;
+pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;

@@ -6,7 +6,10 @@ use burn::backend::Autodiff;
 use burn::tensor::{Tensor, module};
 use burn_flex::{Flex, FlexDevice};
 use common::{Host, bits, error};
-use dacapo_ops::{PlannedMatmul, Precision, linear, matmul};
+use dacapo_ops::{
+    AdamWStep, DropoutMask, MergeInputs, MergeSpec, PlannedMatmul, Precision, adamw_step,
+    dora_merge, dora_norm, dropout, linear, matmul,
+};
 
 type Cpu = Autodiff<Flex>;
 
@@ -100,4 +103,69 @@ fn oracle_of_a_rounding_precision_is_wrong() {
 fn shapes_that_do_not_fit_are_multiplied() {
     let tensor = Host::random(2, 3, 4, 8).tensor::<Flex>(&FlexDevice);
     matmul(tensor.clone(), tensor, Precision::F32);
+}
+
+const SPEC: MergeSpec = MergeSpec {
+    scaling: 2.0,
+    eps: 0.0,
+    normalised_base: false,
+    full_gradient: false,
+    precision: Precision::F32,
+};
+
+#[test]
+fn cpu_is_said_to_have_a_kernel() {
+    let matrix = |rows, columns| Tensor::<Cpu, 2>::ones([rows, columns], &FlexDevice);
+    let vector = || Tensor::<Cpu, 1>::ones([3], &FlexDevice);
+    let inputs = MergeInputs {
+        weight: matrix(4, 3),
+        lora_a: matrix(2, 4),
+        lora_b: matrix(3, 2),
+        magnitude: vector(),
+    };
+    assert!(dora_merge(&inputs, &SPEC).is_none());
+    assert!(dora_norm(&inputs, &SPEC).is_none());
+    let mask = DropoutMask {
+        key: [1, 2],
+        upper: [3, 4],
+        rate: 0.5,
+    };
+    assert!(dropout(&vector(), &mask).is_none());
+    let step = AdamWStep {
+        param: vector().inner(),
+        grad: vector().inner(),
+        exp_avg: vector().inner(),
+        exp_avg_sq: vector().inner(),
+        max_exp_avg_sq: None,
+        lr: 0.1,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0.0,
+        step: 1,
+    };
+    assert_eq!(adamw_step(vec![step]).expect_err("plain").len(), 1);
+}
+
+#[test]
+#[should_panic(expected = "dora_merge: expected A [rank, 4], B [3, rank] and m [3]")]
+fn merge_takes_the_factors_of_another_layer() {
+    let matrix = |rows, columns| Tensor::<Cpu, 2>::ones([rows, columns], &FlexDevice);
+    let inputs = MergeInputs {
+        weight: matrix(4, 3),
+        lora_a: matrix(2, 3),
+        lora_b: matrix(4, 2),
+        magnitude: Tensor::ones([3], &FlexDevice),
+    };
+    dora_merge(&inputs, &SPEC);
+}
+
+#[test]
+#[should_panic(expected = "dropout rate: expected 0 <= rate < 1, found 1")]
+fn everything_may_be_dropped() {
+    let mask = DropoutMask {
+        key: [1, 2],
+        upper: [3, 4],
+        rate: 1.0,
+    };
+    dropout(&Tensor::<Cpu, 1>::ones([3], &FlexDevice), &mask);
 }

@@ -1,0 +1,57 @@
+//! AdamW's step of many tensors at once.
+
+#[cfg(feature = "cube")]
+mod adamw_kernels;
+mod adamw_step;
+mod adamw_stepped;
+#[cfg(feature = "cube")]
+mod by_kernels;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "cube")]
+mod state_tensors;
+#[cfg(feature = "cube")]
+mod step_tensors;
+
+use burn::tensor::backend::Backend;
+
+#[cfg(feature = "cube")]
+pub(crate) use adamw_kernels::AdamWKernels;
+pub use adamw_step::AdamWStep;
+pub use adamw_stepped::AdamWStepped;
+#[cfg(feature = "cube")]
+use by_kernels::stepped;
+#[cfg(feature = "cube")]
+pub(crate) use state_tensors::StateTensors;
+#[cfg(feature = "cube")]
+pub(crate) use step_tensors::StepTensors;
+
+/// One AdamW step of every tensor in a few launches, in their order: the operations of
+/// `dacapo_adamw::adamw_step`, with equal bits on the same device.
+///
+/// A parameter and its moments are overwritten where nobody else holds any of them; otherwise
+/// their step goes into new memory, and whoever holds the old ones keeps them as they are.
+///
+/// # Errors
+/// The steps as they came, where the backend has no kernel for them (an autodiff backend has
+/// none, as the step is not differentiable here) or a tensor is not f32: then take them one by
+/// one.
+///
+/// # Panics
+/// If the tensors of a step differ in length, or have more than about 2^32 elements.
+pub fn adamw_step<B: Backend>(
+    steps: Vec<AdamWStep<B>>,
+) -> Result<Vec<AdamWStepped<B>>, Vec<AdamWStep<B>>> {
+    for (index, step) in steps.iter().enumerate() {
+        step.check(index);
+    }
+    stepped(steps)
+}
+
+/// No backend has the kernel without its feature.
+#[cfg(not(feature = "cube"))]
+fn stepped<B: Backend>(
+    steps: Vec<AdamWStep<B>>,
+) -> Result<Vec<AdamWStepped<B>>, Vec<AdamWStep<B>>> {
+    Err(steps)
+}
