@@ -1,12 +1,12 @@
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor, backend::Backend};
-use dacapo_ops::{Precision, linear};
+use burn::tensor::{Tensor, backend::Backend};
+use dacapo_ops::{MergeInputs, MergeSpec, Precision, dora_merge, dora_norm, linear};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{kaiming_bound, uniform};
+use crate::mask::Mask;
 use crate::math::{
-    channel_norm, constant, from_host, low_rank, norm_dtype, over_norm, to_dtype,
-    tracked_channel_norm,
+    channel_norm, constant, low_rank, norm_dtype, over_norm, to_dtype, tracked_channel_norm,
 };
 use crate::{DoraConfig, DoraError, Flavour};
 
@@ -55,21 +55,7 @@ impl<B: Backend> DoraAdapter<B> {
         let rank = config.rank;
         let (dtype, device) = (weight.dtype(), weight.device());
 
-        let wide = weight.cast(norm_dtype(dtype));
-        let base_norm = match config.flavour {
-            // Through the zero update that the first forward pass adds, so that
-            // the backend reduces the same layout and m/n is 1 to the bit.
-            Flavour::Peft => {
-                let update = low_rank(
-                    Tensor::<B, 2>::zeros([rank, d_in], (&device, dtype)),
-                    Tensor::zeros([d_out, rank], (&device, dtype)),
-                    config.scaling(),
-                    Precision::F32,
-                );
-                channel_norm(wide + update.cast(norm_dtype(dtype)))
-            }
-            Flavour::ClipHba => channel_norm(wide),
-        };
+        let base_norm = initial_norm(&weight, config);
         let host = base_norm.clone().into_data().convert::<f64>();
         let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
         if let Some((channel, norm)) = bad {
@@ -93,7 +79,7 @@ impl<B: Backend> DoraAdapter<B> {
             None => Tensor::zeros([d_out, rank], (&device, dtype)),
         };
         Ok(Self {
-            magnitude: Param::from_tensor(base_norm.reshape([d_out])),
+            magnitude: Param::from_tensor(base_norm),
             lora_a: Param::from_tensor(lora_a),
             lora_b: Param::from_tensor(lora_b),
             config: config.clone(),
@@ -173,10 +159,13 @@ impl<B: Backend> DoraAdapter<B> {
     pub fn merged_weight(&self, weight: Tensor<B, 2>) -> Tensor<B, 2> {
         let weight = constant(weight);
         let dtype = weight.dtype();
+        if let Some(merged) = self.merged_by_kernel(&weight) {
+            return merged;
+        }
         match self.config.flavour {
             Flavour::Peft => {
                 let v = weight.cast(norm_dtype(dtype)) + self.update().cast(norm_dtype(dtype));
-                to_dtype(self.peft_ratio(v.clone()) * v, dtype)
+                to_dtype(self.peft_ratio(channel_norm(v.clone())) * v, dtype)
             }
             Flavour::ClipHba => self.clip_hba_weight(weight, None),
         }
@@ -193,11 +182,11 @@ impl<B: Backend> DoraAdapter<B> {
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, D> {
         let rate = self.config.dropout;
-        let mask = dropout.filter(|_| rate > 0.0).map(|key| {
-            let len = self.mask_len(&x, &weight);
-            key.layer(&self.path).mask(rate, len)
+        let mask = dropout.filter(|_| rate > 0.0).map(|key| Mask::Keyed {
+            key: key.layer(&self.path),
+            rate,
         });
-        self.forward_masked(x, weight, bias, mask)
+        self.forward_with(x, weight, bias, mask)
     }
 
     /// [`forward`](Self::forward) with the mask given: one factor (0 or
@@ -222,7 +211,22 @@ impl<B: Backend> DoraAdapter<B> {
                 self.path
             );
         }
+        self.forward_with(x, weight, bias, mask.map(Mask::Given))
+    }
+
+    fn forward_with<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        weight: Tensor<B, 2>,
+        bias: Option<Tensor<B, 1>>,
+        mask: Option<Mask>,
+    ) -> Tensor<B, D> {
         let weight = constant(weight);
+        if mask.is_none()
+            && let Some(merged) = self.merged_by_kernel(&weight)
+        {
+            return linear(x, merged, bias, self.precision);
+        }
         match self.config.flavour {
             Flavour::Peft => self.peft_forward(x, weight, bias, mask),
             Flavour::ClipHba => {
@@ -230,6 +234,24 @@ impl<B: Backend> DoraAdapter<B> {
                 linear(x, weight, bias, self.precision)
             }
         }
+    }
+
+    /// W' with the flavour's gradients by a fused kernel, if the backend has one.
+    fn merged_by_kernel(&self, weight: &Tensor<B, 2>) -> Option<Tensor<B, 2>> {
+        dora_merge(&self.merge_inputs(weight), &self.merge_spec())
+    }
+
+    fn merge_inputs(&self, weight: &Tensor<B, 2>) -> MergeInputs<B> {
+        MergeInputs {
+            weight: weight.clone(),
+            lora_a: self.lora_a.val(),
+            lora_b: self.lora_b.val(),
+            magnitude: self.magnitude.val(),
+        }
+    }
+
+    fn merge_spec(&self) -> MergeSpec {
+        merge_spec(&self.config, self.precision)
     }
 
     fn mask_len<const D: usize>(&self, x: &Tensor<B, D>, weight: &Tensor<B, 2>) -> usize {
@@ -252,8 +274,27 @@ impl<B: Backend> DoraAdapter<B> {
     /// g = m / n `[1, out]`, n being a constant. Where n is 0, g is 1 without
     /// gradient: any finite value gives the same output while B is 0 or V is 0,
     /// and with 1 the gradient of B does not vanish, so that the channel trains.
-    fn peft_ratio(&self, v: Tensor<B, 2>) -> Tensor<B, 2> {
-        over_norm(self.magnitude.val().unsqueeze(), channel_norm(v), 1.0)
+    fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
+        over_norm(self.magnitude.val().unsqueeze(), norm, 1.0)
+    }
+
+    /// ‖V‖ `[1, out]` of `Peft`, without gradient.
+    fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
+        // Nothing of the norm is differentiated, so its dense product is not
+        // recorded either.
+        let inputs = self.merge_inputs(weight);
+        let inputs = MergeInputs {
+            lora_a: constant(inputs.lora_a),
+            lora_b: constant(inputs.lora_b),
+            ..inputs
+        };
+        if let Some(norm) = dora_norm(&inputs, &self.merge_spec()) {
+            return norm.unsqueeze();
+        }
+        let dtype = norm_dtype(weight.dtype());
+        let scaling = self.config.scaling();
+        let update = low_rank(inputs.lora_a, inputs.lora_b, scaling, self.precision);
+        channel_norm(inputs.weight.cast(dtype) + update.cast(dtype))
     }
 
     fn peft_forward<const D: usize>(
@@ -261,22 +302,13 @@ impl<B: Backend> DoraAdapter<B> {
         x: Tensor<B, D>,
         weight: Tensor<B, 2>,
         bias: Option<Tensor<B, 1>>,
-        mask: Option<Vec<f32>>,
+        mask: Option<Mask>,
     ) -> Tensor<B, D> {
         let dtype = weight.dtype();
         let (lora_a, lora_b) = (self.lora_a.val(), self.lora_b.val());
         let (scaling, precision) = (self.config.scaling(), self.precision);
 
-        // Nothing of the norm is differentiated, so its dense product is not
-        // recorded either.
-        let update = low_rank(
-            constant(lora_a.clone()),
-            constant(lora_b.clone()),
-            scaling,
-            precision,
-        );
-        let v = weight.clone().cast(norm_dtype(dtype)) + update.cast(norm_dtype(dtype));
-        let ratio = self.peft_ratio(v);
+        let ratio = self.peft_ratio(self.peft_norm(&weight));
         let d_out = ratio.shape().num_elements();
         // In the ratio's own precision, so that a half type rounds once.
         let times = |h: Tensor<B, D>, g: Tensor<B, 2>| {
@@ -299,7 +331,7 @@ impl<B: Backend> DoraAdapter<B> {
             }
             Some(mask) => {
                 let base = linear(x.clone(), weight.clone(), None, precision);
-                let x = masked(x, mask);
+                let x = mask.apply(x);
                 let low_rank = low_rank_path(x.clone());
                 let adapted = linear(x, weight, None, precision) + low_rank.clone();
                 base + low_rank + times(adapted, ratio - 1.0)
@@ -312,13 +344,13 @@ impl<B: Backend> DoraAdapter<B> {
     }
 
     /// m·V/n `[in, out]` with V = W/‖W‖ + mask·s·B·A and n = ‖V‖ + 1e-8.
-    fn clip_hba_weight(&self, weight: Tensor<B, 2>, mask: Option<Vec<f32>>) -> Tensor<B, 2> {
+    fn clip_hba_weight(&self, weight: Tensor<B, 2>, mask: Option<Mask>) -> Tensor<B, 2> {
         let dtype = weight.dtype();
         let wide = weight.cast(norm_dtype(dtype));
         // A zero channel has no direction; the original divides by 0 here.
         let direction = over_norm(wide.clone(), channel_norm(wide), 0.0);
         let update = match mask {
-            Some(mask) => masked(self.update(), mask),
+            Some(mask) => mask.apply(self.update()),
             None => self.update(),
         };
         let v = direction + update.cast(norm_dtype(dtype));
@@ -330,8 +362,42 @@ impl<B: Backend> DoraAdapter<B> {
 /// Added to the norm, as the original does.
 const CLIP_HBA_EPS: f64 = 1e-8;
 
-/// `x` times the mask.
-pub(crate) fn masked<B: Backend, const D: usize>(x: Tensor<B, D>, mask: Vec<f32>) -> Tensor<B, D> {
-    let (shape, dtype, device): ([usize; D], DType, _) = (x.dims(), x.dtype(), x.device());
-    x * from_host::<B, D, f32>(mask, shape, dtype, &device)
+/// The constants of the fused kernels.
+fn merge_spec(config: &DoraConfig, precision: Precision) -> MergeSpec {
+    let full = config.flavour == Flavour::ClipHba;
+    MergeSpec {
+        scaling: config.scaling(),
+        eps: if full { CLIP_HBA_EPS } else { 0.0 },
+        normalised_base: full,
+        full_gradient: full,
+        precision,
+    }
+}
+
+/// m of a new adapter, `[out]`: ‖W‖ by output channel.
+fn initial_norm<B: Backend>(weight: &Tensor<B, 2>, config: &DoraConfig) -> Tensor<B, 1> {
+    let [d_in, d_out] = weight.dims();
+    let (dtype, device) = (weight.dtype(), weight.device());
+    let wide = norm_dtype(dtype);
+    let zero_a = || Tensor::<B, 2>::zeros([config.rank, d_in], (&device, dtype));
+    let zero_b = || Tensor::<B, 2>::zeros([d_out, config.rank], (&device, dtype));
+    let norm = match config.flavour {
+        // Through the zero update that the first forward pass adds, so that
+        // the backend reduces the same layout and m/n is 1 to the bit.
+        Flavour::Peft => {
+            let inputs = MergeInputs {
+                weight: weight.clone(),
+                lora_a: zero_a(),
+                lora_b: zero_b(),
+                magnitude: Tensor::zeros([d_out], (&device, wide.into())),
+            };
+            if let Some(norm) = dora_norm(&inputs, &merge_spec(config, Precision::F32)) {
+                return norm;
+            }
+            let update = low_rank(zero_a(), zero_b(), config.scaling(), Precision::F32);
+            channel_norm(weight.clone().cast(wide) + update.cast(wide))
+        }
+        Flavour::ClipHba => channel_norm(weight.clone().cast(wide)),
+    };
+    norm.reshape([d_out])
 }

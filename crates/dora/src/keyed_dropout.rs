@@ -1,7 +1,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_rng::DropoutKey;
 
-use crate::adapter::masked;
+use crate::mask::Mask;
 
 /// Dropout whose mask is a function of (key, path, element), for use inside
 /// models in place of Burn's `Dropout`, whose generator cannot be saved.
@@ -34,10 +34,11 @@ impl KeyedDropout {
     ) -> Tensor<B, D> {
         match dropout {
             Some(key) if self.rate != 0.0 => {
-                let mask = key
-                    .layer(&self.path)
-                    .mask(self.rate, x.shape().num_elements());
-                masked(x, mask)
+                let mask = Mask::Keyed {
+                    key: key.layer(&self.path),
+                    rate: self.rate,
+                };
+                mask.apply(x)
             }
             _ => x,
         }

@@ -80,8 +80,9 @@
 //! * It does not read other tools' adapter files.
 //! * It does not freeze a model beyond the layers it attaches to.
 //! * It does not adapt embeddings or convolutions, quantise, or mix adapters.
-//! * It has no fused kernels: each forward pass with an adapter forms one dense
-//!   `[in, out]` weight by plain tensor operations.
+//! * It has no kernels itself. On a backend that has some (`dacapo-ops`), W' of a forward pass
+//!   without dropout, its gradients and the masks come from them; elsewhere each forward pass
+//!   with an adapter forms one dense `[in, out]` weight by plain tensor operations.
 
 mod adapter;
 mod attach;
@@ -91,6 +92,7 @@ mod flavour;
 mod init;
 mod keyed_dropout;
 mod linear;
+mod mask;
 mod math;
 mod merged;
 mod targets;

@@ -1,6 +1,8 @@
 //! What the tests share.
 #![allow(dead_code)]
 
+pub mod golden;
+
 use burn::backend::Autodiff;
 use burn::module::Param;
 use burn::tensor::{DType, Tensor, TensorData};
