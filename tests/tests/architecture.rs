@@ -13,8 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
     ("dacapo-kernels", &[]),
-    ("dacapo-adamw", &[]),
     ("dacapo-ops", &["dacapo-kernels"]),
+    ("dacapo-adamw", &["dacapo-ops"]),
     ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
     (
         "dacapo-models",

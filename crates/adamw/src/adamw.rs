@@ -7,7 +7,9 @@ use wildmatch::WildMatch;
 
 use crate::{
     AdamWConfig, AdamWError, AdamWState, Hyper, Moments, ParamGroup, ParamSpec, StepReport,
-    adamw_step, clip::clip, config::non_negative,
+    clip::clip,
+    config::non_negative,
+    step_all::{Single, step_all},
 };
 
 /// AdamW with a checked configuration. It holds no state of its own.
@@ -85,9 +87,10 @@ impl AdamW {
     }
 
     /// One step of every parameter: clips the gradients (by value, then by the
-    /// norm over all of them), then applies [`adamw_step`] with the group's
+    /// norm over all of them), then applies [`adamw_step`](crate::adamw_step) with the group's
     /// learning rate times `lr_factor`. Parameters and gradients are flat, by
-    /// path, in the parameter's dtype.
+    /// path, in the parameter's dtype. A clone of any of them that the caller
+    /// keeps is never changed.
     ///
     /// # Errors
     /// A parameter without gradient, a gradient without parameter, parameters
@@ -107,19 +110,29 @@ impl AdamW {
         self.check_step(&state, &params, &grads)?;
         let (mut grads, report) = clip(&self.config, grads)?;
         let mut old = state.moments;
-        let mut new_params = BTreeMap::new();
-        let mut moments = BTreeMap::new();
+        let mut singles = Vec::new();
         for (path, param) in params {
             let hyper = self.hyper(&path);
             let grad = take(&mut grads, &path, |path| AdamWError::MissingGradient {
                 path,
             })?;
-            let before = take(&mut old, &path, |path| AdamWError::MissingState { path })?;
-            let (param, after) = adamw_step(&hyper, hyper.lr * lr_factor, param, grad, before);
-            new_params.insert(path.clone(), param);
+            let moments = take(&mut old, &path, |path| AdamWError::MissingState { path })?;
+            singles.push(Single {
+                path,
+                hyper,
+                lr: hyper.lr * lr_factor,
+                param,
+                grad,
+                moments,
+            });
+        }
+        let mut params = BTreeMap::new();
+        let mut moments = BTreeMap::new();
+        for (path, param, after) in step_all(singles) {
+            params.insert(path.clone(), param);
             moments.insert(path, after);
         }
-        Ok((new_params, AdamWState { moments }, report))
+        Ok((params, AdamWState { moments }, report))
     }
 
     /// What [`Self::init`] refuses.

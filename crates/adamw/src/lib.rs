@@ -10,7 +10,9 @@
 //!   from a clock, the environment or a generator.
 //! - One step does what `torch.optim.AdamW(foreach=False, fused=False)` does,
 //!   operation for operation (quoted in [`adamw_step`]), in the parameter's own
-//!   dtype (f32 or f64), with every scalar computed in f64.
+//!   dtype (f32 or f64), with every scalar computed in f64. On a backend with a
+//!   kernel for it (`dacapo-ops`) all f32 parameters take a few launches together,
+//!   with the bits of the single operations.
 //! - [`AdamWState::to_record`] and [`AdamWState::from_record`] are inverse to
 //!   the bit, in the parameter's shape and dtype, whatever precision settings a
 //!   burn recorder has. Loading fails closed: a missing, extra, differently
@@ -76,6 +78,7 @@ mod scheduler;
 mod scheduler_record;
 mod state;
 mod step;
+mod step_all;
 mod step_report;
 
 pub use adamw::AdamW;
