@@ -18,6 +18,11 @@ fn plan_that_is_shown_is_not_the_one_in_use() {
     assert_eq!(shown["id"], plan.id());
     assert_eq!(shown["text"], plan.text());
     assert!(text.out.contains(&plan.hash()), "{}", text.out);
+    for (name, version) in plan.fused() {
+        assert_eq!(shown["fused"][name], *version);
+        let line = format!("{name:<18} version {version}");
+        assert!(text.out.contains(&line), "{}", text.out);
+    }
 
     let rows = shown["rows"].as_array().expect("a list");
     assert_eq!(rows.len(), plan.rows().len());
@@ -46,4 +51,8 @@ fn cpu_is_said_to_follow_the_plan() {
     let shown: Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!(shown["kernel_plan"], "fixed");
     assert!(shown.get("rows").is_none());
+    assert!(shown.get("fused").is_none());
+    let text = sandbox.run(["plan", "--device", "cpu"]).expect_success();
+    let told = text.out.contains("plain tensor operations");
+    assert!(told, "{}", text.out);
 }

@@ -67,14 +67,15 @@ best ones, and history.csv). Times and places (`info`) and the number of epochs 
     Verify(VerifyArgs),
     /// Show what a checkpoint holds: every part of the state, and what it continues.
     Inspect(InspectArgs),
-    /// Show which kernel multiplies which matrices; needs no GPU.
+    /// Show which kernels compute on a GPU, and which multiplies which matrices; needs no GPU.
     #[command(long_about = "\
-Show which kernel multiplies which matrices; needs no GPU.
+Show which kernels compute on a GPU, and which multiplies which matrices; needs no GPU.
 
 On a GPU every matrix product of a run follows this table, which is fixed in the program: the
 first line that matches precision (run.precision), class and layout of the operands counts, and
-the first of its kernels that can be set up for the shape runs. Its hash is part of a run's
-identity.")]
+the first of its kernels that can be set up for the shape runs. DoRA's merged weight, dropout
+and the optimizer's step have kernels of their own, each with a version. The hash of it all is
+part of a run's identity.")]
     Plan(PlanArgs),
     /// Train a base from scratch and save it for `model.base`.
     #[command(long_about = "\

@@ -14,7 +14,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<i32, CliError> {
     match (args.device, args.json) {
         (DeviceName::Cpu, true) => print_json(&json!({ "device": "cpu", "kernel_plan": "fixed" }))?,
         (DeviceName::Cpu, false) => {
-            print("cpu: every matrix product is the backend's one, in f32; there is no plan\n")?;
+            print(
+                "cpu: plain tensor operations, every matrix product the backend's one, in f32; \
+                 there is no plan\n",
+            )?;
         }
         (DeviceName::Cuda(_), true) => print_json(&to_json(&plan))?,
         (DeviceName::Cuda(_), false) => print(&to_text(&plan))?,
@@ -47,10 +50,16 @@ fn to_json(plan: &KernelPlan) -> Value {
             })
         })
         .collect();
+    let fused: serde_json::Map<String, Value> = plan
+        .fused()
+        .iter()
+        .map(|(name, version)| ((*name).to_owned(), (*version).into()))
+        .collect();
     json!({
         "device": "cuda",
         "id": plan.id(),
         "hash": plan.hash(),
+        "fused": fused,
         "classes": classes,
         "rows": rows,
         "text": plan.text(),
@@ -64,7 +73,13 @@ fn to_text(plan: &KernelPlan) -> String {
 }
 
 fn write_text(out: &mut String, plan: &KernelPlan) -> std::fmt::Result {
-    writeln!(out, "matrix products on cuda: {}", plan.id())?;
+    writeln!(out, "kernels on cuda: {}", plan.id())?;
+    for (name, version) in plan.fused() {
+        writeln!(
+            out,
+            "  {name:<18} version {version}, in place of tensor operations"
+        )?;
+    }
     writeln!(
         out,
         "  {:<9} {:<8} {:<7} kernels, in the order in which they are tried",

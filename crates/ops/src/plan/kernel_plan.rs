@@ -1,8 +1,8 @@
 use super::{Kernel, MatmulShape, PlanRow, ShapeClass, table::TABLE};
 use crate::Precision;
 
-/// Which kernel computes which matrix product on a GPU: a fixed table, the same for every run of
-/// this version.
+/// Which kernel computes what on a GPU: a fixed table of matrix products and a list of the other
+/// kernels, the same for every run of this version.
 ///
 /// The first row that matches precision, shape and layout names one or several kernels. The first
 /// of them that can be set up for the exact shape and device runs. Setting up fails or succeeds
@@ -16,6 +16,10 @@ pub struct KernelPlan {
 /// What else decides which code a kernel's name means.
 const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
+/// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
+/// that grows with every change of its bits.
+const FUSED: [(&str, u32); 3] = [("dora_merge", 1), ("dropout_mask", 1), ("adamw_step", 1)];
+
 impl KernelPlan {
     /// The plan of this version.
     pub const fn current() -> Self {
@@ -25,6 +29,12 @@ impl KernelPlan {
     /// All lines, first match first.
     pub fn rows(&self) -> &'static [PlanRow] {
         self.rows
+    }
+
+    /// Name and version of each kernel that takes the place of tensor operations; where one
+    /// declines a float type or size, plain tensor operations compute.
+    pub fn fused(&self) -> &'static [(&'static str, u32)] {
+        &FUSED
     }
 
     /// The kernels for a product, in the order in which they are tried. Those whose alignment
@@ -50,8 +60,9 @@ impl KernelPlan {
     pub fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "kernel plan 1: {VERSIONS}; sums and results f32; first kernel that can be set up"
+                "kernel plan 2: {VERSIONS}; sums and results f32; first kernel that can be set up"
             ),
+            format!("in place of tensor operations: {}", fused_text()),
             "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
         ];
         lines.extend(
@@ -68,8 +79,17 @@ impl KernelPlan {
 
     /// As a run's identity names it.
     pub fn id(&self) -> String {
-        format!("{VERSIONS}, plan {}", &self.hash()[..16])
+        format!("{VERSIONS}, {}, plan {}", fused_text(), &self.hash()[..16])
     }
+}
+
+/// `dora_merge 1, ...`.
+fn fused_text() -> String {
+    let names: Vec<_> = FUSED
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -162,7 +182,17 @@ mod tests {
     fn plan_changes_without_notice() {
         // A change of the table is a change of every GPU run's identity: write the new hash here
         // and into the changelog.
-        assert_eq!(&KernelPlan::current().hash()[..16], "55f89f11d19c6d54");
+        assert_eq!(&KernelPlan::current().hash()[..16], "c2d51ecd66840d78");
+    }
+
+    #[test]
+    fn kernel_is_not_part_of_the_identity() {
+        let plan = KernelPlan::current();
+        for (name, version) in plan.fused() {
+            let told = format!("{name} {version}");
+            assert!(plan.id().contains(&told), "{}", plan.id());
+            assert!(plan.text().contains(&told), "{}", plan.text());
+        }
     }
 
     #[test]
