@@ -17,11 +17,11 @@ pub struct Identity {
     pub burn: String,
     /// The backend's name.
     pub backend: String,
-    /// The device's name.
+    /// The device's name, with the versions of its driver and compiler where it has them.
     pub device: String,
     /// Precision of matrix products.
     pub precision: String,
-    /// The table of kernels in use; `fixed` where the backend has just one.
+    /// The kernels in use; `fixed` where the backend has just one, for plain tensor operations.
     pub kernel_plan: String,
     /// Compile-time features that can change bits.
     pub cargo_features: Vec<String>,

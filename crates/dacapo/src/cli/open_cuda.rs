@@ -10,7 +10,7 @@ use cudarc::{
 };
 
 use super::kernel_cache;
-use crate::CliError;
+use crate::{CliError, compute::PROBE};
 
 /// The GPU with this index, once everything that kernels need at run time is there. With
 /// `cache`, kernels compiled earlier are used again.
@@ -39,8 +39,7 @@ pub(crate) fn open_cuda(index: usize, cache: bool) -> Result<CudaDevice, CliErro
         }
         Some(Ok(gpu)) => gpu,
     };
-    let program = "extern \"C\" __global__ void probe() {}";
-    let probe = match quietly(|| compile_ptx(program)) {
+    let probe = match quietly(|| compile_ptx(PROBE)) {
         None => {
             return missing(
                 "NVRTC (libnvrtc), which compiles the kernels, is missing".to_owned(),

@@ -4,6 +4,8 @@
 mod cuda;
 
 mod cpu;
+#[cfg(any(test, feature = "cuda"))]
+mod cuda_versions;
 mod device_facts;
 mod device_name;
 
@@ -13,6 +15,8 @@ use dacapo_ops::Precision;
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::PROBE;
 pub use device_facts::DeviceFacts;
 pub use device_name::DeviceName;
 
