@@ -19,25 +19,30 @@ executables() {
         sed -nE 's/.*"target":\{[^}]*"name":"([^"]+)".*"executable":"([^"]+)".*/\1 \2/p'
 }
 
-# take KIND FOLDER: copies them there, without symbols.
+# take FOLDER [PREFIX]: copies them there, without symbols.
 take() {
     local name path
     while read -r name path; do
-        install -D "$path" "$programs/$2/$name"
-        strip "$programs/$2/$name"
+        install -D "$path" "$programs/$1/${2:-}$name"
+        strip "$programs/$1/${2:-}$name"
     done
 }
 
 echo "building the program and the benchmarks ..."
 cargo build --release --locked -p dacapo -p dacapo-benches --bins \
     --features dacapo/cuda,dacapo-benches/cuda --message-format=json-render-diagnostics > "$programs/messages"
-executables bin < "$programs/messages" | grep -E '^dacapo ' | take bin .
-executables bin < "$programs/messages" | grep -vE '^dacapo ' | take bin benches || true
+executables bin < "$programs/messages" | grep -E '^dacapo ' | take .
+executables bin < "$programs/messages" | grep -vE '^dacapo ' | take benches || true
 
 echo "building the kernels' tests ..."
 cargo test --release --locked --no-run -p dacapo-kernels --features cuda \
     --message-format=json-render-diagnostics > "$programs/messages"
-executables test < "$programs/messages" | take test tests
+executables test < "$programs/messages" | take tests
+for crate in dora adamw; do
+    cargo test --release --locked --no-run -p "dacapo-$crate" --features "dacapo-$crate/cuda" \
+        --test kernels --message-format=json-render-diagnostics > "$programs/messages"
+    executables test < "$programs/messages" | take tests "$crate-"
+done
 rm "$programs/messages"
 
 mkdir -p "$folder/python"

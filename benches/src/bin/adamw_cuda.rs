@@ -81,8 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("dacapo", StepMode::InPlace),
             ("dacapo fresh", StepMode::Fresh),
         ] {
+            let case = format!("{who} {name}");
+            if !args.wants(&case) {
+                continue;
+            }
             if args.out_of_time() {
-                report.skip(&format!("{who} {name}"), "out of time (--budget)");
+                report.skip(&case, "out of time (--budget)");
                 continue;
             }
             // An error would make every later step an error, too: found here, once.

@@ -18,6 +18,9 @@ pub struct Args {
     /// Start nothing new after this many seconds.
     #[arg(long, default_value_t = 60)]
     pub budget: u64,
+    /// Only cases whose name holds this.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
     /// Keep compiled kernels in this folder.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -27,6 +30,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether a case of this name was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
+    }
+
     /// Whether the time for new measurements is over.
     pub fn out_of_time(&self) -> bool {
         self.start.elapsed() > Duration::from_secs(self.budget)

@@ -44,6 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for products in [Products::F32, Products::Tf32] {
             for layout in [Layout::InOut, Layout::OutIn] {
                 let name = format!("{d_out}x{d_in} r{rank} {storage:?} {products:?} {layout:?}");
+                if !args.wants(&name) {
+                    continue;
+                }
                 if args.out_of_time() {
                     report.skip(&name, "out of time (--budget)");
                     continue;

@@ -4,7 +4,9 @@
 //! or 1: t = <G, V> = u/b + s·<B, P>, and for the full gradient
 //! c = m·t/(n·(n+eps)²), so that dB = s·(g·P - c·(Q/b + s·B·AAᵀ)) with
 //! g = m/(n+eps), dA = s·(Y - s·(Bᵀ·diag(c)·B)·A) with Y = Bᵀ·(g·G - c/b·W), and
-//! dm = t/(n+eps). No V is needed.
+//! dm = t/(n+eps). No V is needed. Where V is far smaller than W the two terms of t
+//! cancel, and so do those of dA and dB: their errors are f32's relative to W, not to
+//! V. (The norm is a sum of V² all the same: there, W² would be left of them.)
 
 use cubecl::prelude::*;
 
