@@ -33,9 +33,15 @@ fn formulas_differ_from_pytorch() {
         "peft zero rows with dropout 0.75",
         "clip-hba wide with bias",
         "clip-hba zero rows",
+        "peft tiny V",
     ];
     let chosen = |name: &str| QUICK || few.contains(&name);
-    check::<GpuAd>(chosen, F32, 2e-5, &Default::default());
+    let device = Default::default();
+    let tiny = |name: &str| name.contains("tiny V");
+    check::<GpuAd>(|name| chosen(name) && !tiny(name), F32, 2e-5, &device);
+    // m's gradient is the sum of <G, W> and of the update's part, each rounded to f32; where V is a
+    // thousandth of W or less they cancel, and a thousand times the rounding error is left.
+    check::<GpuAd>(|name| chosen(name) && tiny(name), F32, 1e-3, &device);
 }
 
 #[test]
