@@ -2,7 +2,31 @@
 
 use cubecl::prelude::*;
 
+use super::tile::Extent;
+
 pub(super) type Four = Vector<f32, Const<4>>;
+
+/// The vector at (`row`, `column`) of a row-major matrix; with `guard` zeros
+/// outside.
+#[cube]
+pub(super) fn load<W: Float, NW: Size>(
+    from: &Array<Vector<W, NW>>,
+    row: u32,
+    column: u32,
+    extent: &Extent,
+    #[comptime] guard: bool,
+) -> Vector<W, NW> {
+    let position = (row * extent.q + column) as usize / NW::value();
+    let mut values = Vector::<W, NW>::zeroed();
+    if comptime!(guard) {
+        if row < extent.p && column < extent.q {
+            values = from[position];
+        }
+    } else {
+        values = from[position];
+    }
+    values
+}
 
 /// Elements `first..first + count` of a vector, as f32, to `to[start..]`.
 #[cube]

@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 
 use super::fragment::{multiply, pace};
-use super::product::{Four, factor_block, unpack};
+use super::product::{Four, factor_block, load, unpack};
 use super::product_config::ProductConfig;
 use super::tile::Extent;
 
@@ -241,17 +241,8 @@ fn fetch<W: Float, NW: Size>(
         #[unroll]
         for v in 0..comptime!(4 / width) {
             let at = left + comptime!((v * width) as u32);
-            let position = (at_row * extent.q + at) as usize / width;
             let slot = comptime!(start + h * (4 / width) + v);
-            if comptime!(config.guard) {
-                let mut values = Vector::<W, NW>::zeroed();
-                if at_row < extent.p && at < extent.q {
-                    values = from[position];
-                }
-                to[slot] = values;
-            } else {
-                to[slot] = from[position];
-            }
+            to[slot] = load::<W, NW>(from, at_row, at, extent, config.guard);
         }
     }
 }

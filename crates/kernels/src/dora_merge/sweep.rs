@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::forward::{ratio, sum_partials};
 use super::fragment::pace;
-use super::product::{Four, unpack};
+use super::product::{Four, load, unpack};
 use super::sweep_config::SweepConfig;
 use super::sweep_slabs::{add_update, fill_left, fill_right};
 use super::tile::Extent;
@@ -278,17 +278,8 @@ fn fetch<W: Float, NW: Size>(
         #[unroll]
         for v in 0..comptime!(8 / width) {
             let at = left + comptime!(config.column_of(v * width));
-            let position = (at_row * extent.q + at) as usize / width;
             let slot = comptime!(start + h * (8 / width) + v);
-            if comptime!(config.guard) {
-                let mut values = Vector::<W, NW>::zeroed();
-                if at_row < extent.p && at < extent.q {
-                    values = from[position];
-                }
-                to[slot] = values;
-            } else {
-                to[slot] = from[position];
-            }
+            to[slot] = load::<W, NW>(from, at_row, at, extent, config.guard);
         }
     }
 }

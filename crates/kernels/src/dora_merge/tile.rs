@@ -5,6 +5,7 @@ use cubecl::prelude::*;
 use super::config::{Config, LANE, MatrixProducts, TILE_P, TILE_Q};
 use super::fragment::multiply;
 use super::layout::Layout;
+use super::product::load;
 
 /// The two sizes of the weight, `[p, q]`.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
@@ -66,17 +67,8 @@ pub(super) fn fetch_tile<T: Float, N: Size>(
         #[unroll]
         for v in 0..comptime!(8 / width) {
             let at = left + comptime!(config.column_of(v * width));
-            let position = (at_row * extent.q + at) as usize / width;
             let slot = comptime!(start + h * (8 / width) + v);
-            if comptime!(config.guard) {
-                let mut values = Vector::<T, N>::zeroed();
-                if at_row < extent.p && at < extent.q {
-                    values = from[position];
-                }
-                to[slot] = values;
-            } else {
-                to[slot] = from[position];
-            }
+            to[slot] = load::<T, N>(from, at_row, at, extent, config.guard);
         }
     }
 }
