@@ -23,8 +23,8 @@ pub(super) fn sum_channels(
     #[unroll]
     for i in 0..comptime!(config.tile_channels()) {
         let mut channel = warp_q * 32
-            + (lane % 4) * comptime!(config.lane_columns() as usize)
-            + comptime!(config.column_of(i) as usize);
+            + (lane % 4) * comptime!(config.storage.lane_columns() as usize)
+            + comptime!(config.storage.column_of(i) as usize);
         let mut share = warp_p * 8 + lane / 4;
         if comptime!(config.rows()) {
             channel = warp_p * 16 + (lane / 4) * 2 + i;

@@ -1,5 +1,6 @@
 use super::Layout;
 use super::operand::Operand;
+use super::tile_storage::TileStorage;
 
 /// How one cube of [`super::forward`] covers the weight: whole channels. Known when
 /// the kernel is compiled.
@@ -23,11 +24,7 @@ pub(crate) struct Config {
     /// Tiles that a warp visits: along the rows where those are channels, else down
     /// the columns.
     pub tiles: usize,
-    /// A lane's eight columns of a tile are one run, as 16-bit storage wants it;
-    /// else two runs of four.
-    pub one_run: bool,
-    /// Rows or columns of the weight do not fill the tiles.
-    pub guard: bool,
+    pub storage: TileStorage,
     /// Divide the weight by its own norm first.
     pub normalised_base: bool,
     /// Rows of L that a cube keeps in shared memory; 0 where each is read by one
@@ -42,6 +39,16 @@ pub(crate) enum MatrixProducts {
     Units,
     /// Tensor cores, operands as tf32.
     TensorCores,
+}
+
+impl MatrixProducts {
+    /// Floats of shared memory that [`super::fragment`] needs for so many units.
+    pub fn scratch(self, units: usize) -> usize {
+        match self {
+            Self::Units => units * 6,
+            Self::TensorCores => 1,
+        }
+    }
 }
 
 /// Rows of a tile.
@@ -91,20 +98,6 @@ impl Config {
     /// belongs to.
     pub fn own_channel(&self, i: usize) -> usize {
         if self.rows() { i / 8 } else { i % 8 }
-    }
-
-    /// Column of a lane's element x in its tile, for lane 0; lane t adds 8t or 4t.
-    pub fn column_of(&self, x: usize) -> u32 {
-        if self.one_run || x < 4 {
-            x as u32
-        } else {
-            x as u32 + 12
-        }
-    }
-
-    /// Columns between the first of lanes t and t + 1.
-    pub fn lane_columns(&self) -> u32 {
-        if self.one_run { 8 } else { 4 }
     }
 
     /// Lanes of a cube that hold elements of one channel.
@@ -158,9 +151,6 @@ impl Config {
 
     /// Floats of shared memory that [`super::fragment`] needs.
     pub fn scratch(&self) -> usize {
-        match self.products {
-            MatrixProducts::Units => self.units() * 6,
-            _ => 1,
-        }
+        self.products.scratch(self.units())
     }
 }

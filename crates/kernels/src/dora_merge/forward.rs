@@ -70,8 +70,8 @@ fn multiply_channels(
     #[unroll]
     for i in 0..LANE {
         let mut channel = column
-            + (lane % 4) * comptime!(config.lane_columns())
-            + comptime!(config.column_of(i % 8));
+            + (lane % 4) * comptime!(config.storage.lane_columns())
+            + comptime!(config.storage.column_of(i % 8));
         if comptime!(config.rows()) {
             channel = row + (lane / 4) * 2 + comptime!(i as u32 / 8);
         }
@@ -114,7 +114,15 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     for index in 0..comptime!(config.tiles) {
         let (row, column) = tile_position(index as u32, config);
         let start = comptime!(index * slots);
-        fetch_tile::<W, NW>(weight, &mut raw, row, column, &extent, start, config);
+        fetch_tile::<W, NW>(
+            weight,
+            &mut raw,
+            row,
+            column,
+            &extent,
+            start,
+            config.storage,
+        );
     }
     let first_row = CUBE_POS_Y * comptime!(config.span_p() as u32);
     fill_slab::<A>(left_elements, &mut slab, first_row, &extent, config);
@@ -128,7 +136,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
             right_fragments::<A, NR>(right, &mut r, column, &extent, config);
         }
         let mut v = Array::<f32>::new(LANE);
-        unpack_tile::<W, NW>(&raw, &mut v, comptime!(index * slots));
+        unpack_tile::<W, NW>(&raw, &mut v, comptime!(index * slots), config.storage);
         add_low_rank::<A, NL>(
             left,
             &r,
@@ -182,7 +190,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
                 column,
                 &extent,
                 comptime!(index * LANE),
-                config,
+                config.storage,
             );
         }
     }

@@ -11,6 +11,7 @@ use super::launch_sweep::{Sweep, sweep_typed};
 use super::operand::Operand;
 use super::sweep::Goal;
 use super::tile::ExtentLaunch;
+use super::tile_storage::TileStorage;
 use super::{Layout, MergeError, Problem, Storage};
 
 /// Calls a function `f::<R, W, A>` with the types of a problem.
@@ -194,13 +195,12 @@ fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
         rank: problem.rank,
         warps,
         tiles,
-        one_run: problem.weight.size() < 4,
-        guard: false,
+        storage: TileStorage::new(problem.weight),
         normalised_base: problem.normalised_base,
         slab_rows: 0,
     };
     let [p, q] = problem.extent();
-    config.guard = !p.is_multiple_of(config.span_p()) || !q.is_multiple_of(config.span_q());
+    config.storage.guard = !p.is_multiple_of(config.span_p()) || !q.is_multiple_of(config.span_q());
     match problem.layout {
         // The rows of L are read by all warps.
         Layout::OutIn => config.with_slab(),
@@ -280,23 +280,14 @@ impl<'a, R: Runtime> Launch<'a, R> {
 
     pub fn widths(&self) -> Widths {
         let [p, q] = self.problem.extent();
-        let rank = self.problem.rank;
-        let most = self.client.properties().hardware.max_vector_size;
-        let width = |size: usize, wanted: usize, along: usize| {
-            let wanted = wanted.min(16 / size).min(most);
-            if along.is_multiple_of(wanted) {
-                wanted
-            } else {
-                1
-            }
-        };
-        let (weight, factors) = (self.problem.weight.size(), self.problem.factors.size());
+        let (rank, factors) = (self.problem.rank, self.problem.factors);
+        let width = |storage, wanted, along| vector_width(self.client, storage, wanted, along);
         let (left, right) = match self.problem.layout {
             Layout::OutIn => (width(factors, 4, rank), width(factors, 4, q)),
             Layout::InOut => (width(factors, 2, p), width(factors, 4, rank)),
         };
         Widths {
-            weight: width(weight, 8, q),
+            weight: width(self.problem.weight, 8, q),
             left,
             right,
         }
@@ -329,6 +320,39 @@ impl<'a, R: Runtime> Launch<'a, R> {
         array(handle, self.problem.d_in * self.problem.d_out)
     }
 }
+
+/// Elements that one access moves: `wanted`, or as many as 16 bytes hold and the
+/// device takes, where rows of `along` elements begin at multiples of it; else one.
+pub(super) fn vector_width<R: Runtime>(
+    client: &ComputeClient<R>,
+    storage: Storage,
+    wanted: usize,
+    along: usize,
+) -> usize {
+    let largest = client.properties().hardware.max_vector_size;
+    let width = wanted.min(16 / storage.size()).min(largest);
+    if along.is_multiple_of(width) {
+        width
+    } else {
+        1
+    }
+}
+
+/// The same for a factor `[rank, n]` or `[n, rank]`, of which kernels read blocks
+/// of 4 by 4.
+pub(super) fn factor_width<R: Runtime>(
+    client: &ComputeClient<R>,
+    problem: &Problem,
+    ranks_first: bool,
+    n: usize,
+) -> usize {
+    let along = if ranks_first { n } else { problem.rank };
+    vector_width(client, problem.factors, 4, along)
+}
+
+/// About two cubes for each processor of a large GPU, whatever the device, as the
+/// order of sums depends on it.
+pub(super) const CUBES: usize = 200;
 
 pub(super) fn array<R: Runtime>(handle: &Handle, len: usize) -> ArrayArg<R> {
     // SAFETY: callers give the length that the handle was made with.

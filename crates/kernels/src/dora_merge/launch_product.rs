@@ -4,11 +4,11 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 use super::config::MatrixProducts;
-use super::launch::array;
+use super::launch::{CUBES, array, factor_width, vector_width};
 use super::operand::Operand;
 use super::product_config::{Pass, ProductConfig};
 use super::tile::ExtentLaunch;
-use super::{Problem, Storage, finish, left_product, product, right_product};
+use super::{Problem, Storage, finish, left_product, right_product};
 
 /// What is multiplied by which factor.
 pub(super) struct Product<'a> {
@@ -37,9 +37,8 @@ pub(super) struct Sums {
     pub len: [usize; 2],
 }
 
-/// About two cubes for each processor of a large GPU, whatever the device, as
-/// the sums' order depends on it.
-const CUBES: usize = 200;
+/// The fewest rows or columns that a cube sums over, and so the most sums.
+pub(super) const LEAST_SPAN: usize = 64;
 /// Sums of one element that one unit adds.
 pub(super) const SPLITS: usize = 16;
 /// The same of the factors' own products, which are small.
@@ -49,7 +48,10 @@ pub(super) const GRAM_SPLITS: usize = 64;
 /// matrices, not so many sums that adding them takes longer.
 fn span(along: usize, others: usize, most: usize, most_splits: usize) -> usize {
     let mut span = most;
-    while span > 64 && along.div_ceil(span) * others < CUBES && along.div_ceil(span) < most_splits {
+    while span > LEAST_SPAN
+        && along.div_ceil(span) * others < CUBES
+        && along.div_ceil(span) < most_splits
+    {
         span /= 2;
     }
     span
@@ -75,7 +77,7 @@ impl<R: Runtime> Launches<'_, R> {
             ranks_first: product.ranks_first,
             ranks: 0,
             warps: 4,
-            span: 64,
+            span: LEAST_SPAN,
             run: 4,
             ahead: 2,
             bf16: product.storage == Storage::Bf16,
@@ -85,17 +87,6 @@ impl<R: Runtime> Launches<'_, R> {
 
     fn tensor_cores(&self) -> bool {
         self.products == MatrixProducts::TensorCores
-    }
-
-    fn width(&self, storage: Storage, most: usize, q: usize) -> usize {
-        let largest = self.client.properties().hardware.max_vector_size;
-        let width = most.min(16 / storage.size()).min(largest);
-        if q.is_multiple_of(width) { width } else { 1 }
-    }
-
-    fn factor_width(&self, product: &Product<'_>, n: usize) -> usize {
-        let largest = self.client.properties().hardware.max_vector_size;
-        product::factor_width(product.ranks_first, n, self.problem.rank, largest)
     }
 
     fn factor(&self, product: &Product<'_>, n: usize) -> ArrayArg<R> {
@@ -147,8 +138,8 @@ impl<R: Runtime> Launches<'_, R> {
                 self.client,
                 count,
                 CubeDim::new_1d(config.units() as u32),
-                self.width(product.storage, config.run, q),
-                self.factor_width(product, q),
+                vector_width(self.client, product.storage, config.run, q),
+                factor_width(self.client, self.problem, product.ranks_first, q),
                 array(product.gradient, p * q),
                 array(product.weight, p * q),
                 self.factor(product, q),
@@ -191,8 +182,8 @@ impl<R: Runtime> Launches<'_, R> {
                 self.client,
                 count,
                 CubeDim::new_1d(config.units() as u32),
-                self.width(product.storage, 4, q),
-                self.factor_width(product, p),
+                vector_width(self.client, product.storage, 4, q),
+                factor_width(self.client, self.problem, product.ranks_first, p),
                 if q.is_multiple_of(4) { 4 } else { 1 },
                 array(product.gradient, p * q),
                 array(product.weight, p * q),

@@ -3,13 +3,14 @@
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::config::MatrixProducts;
-use super::launch::{Inputs, Merged, array, matrix_products};
+use super::config::{MatrixProducts, TILE_P, TILE_Q};
+use super::launch::{CUBES, Inputs, Merged, array, factor_width, matrix_products, vector_width};
 use super::operand::Operand;
-use super::sweep::{self, Goal, TILE_P, TILE_Q};
+use super::sweep::{self, Goal};
 use super::sweep_config::SweepConfig;
 use super::tile::ExtentLaunch;
-use super::{Layout, MergeError, Problem, Storage, product};
+use super::tile_storage::TileStorage;
+use super::{Layout, MergeError, Problem};
 
 /// How a problem's weight is swept.
 pub(super) struct Sweep<'a, R: Runtime> {
@@ -18,17 +19,14 @@ pub(super) struct Sweep<'a, R: Runtime> {
     config: SweepConfig,
 }
 
-/// Shared memory of a cube of which two find place on a processor of a large GPU,
-/// and about two cubes for each of its 132 processors.
+/// Shared memory of a cube of which two find place on a processor of a large GPU.
 const ROOM: usize = 104 * 1024;
-const CUBES: usize = 200;
 
 impl<'a, R: Runtime> Sweep<'a, R> {
     pub fn new(client: &'a ComputeClient<R>, problem: &'a Problem) -> Result<Self, MergeError> {
         let products = matrix_products(client);
         let tensor_cores = products == MatrixProducts::TensorCores;
         let along = problem.layout == Layout::OutIn;
-        let wide = problem.weight.size() < 4;
         let mut config = SweepConfig {
             along,
             products,
@@ -38,9 +36,7 @@ impl<'a, R: Runtime> Sweep<'a, R> {
             rows: 0,
             columns: 0,
             ahead: 2,
-            one_run: wide,
-            bf16: problem.weight == Storage::Bf16,
-            guard: false,
+            storage: TileStorage::new(problem.weight),
             normalised_base: problem.normalised_base,
         };
         // Of a warp, along its way.
@@ -77,7 +73,7 @@ impl<'a, R: Runtime> Sweep<'a, R> {
                 });
             }
         }
-        config.guard = !p.is_multiple_of(config.rows) || !q.is_multiple_of(config.columns);
+        config.storage.guard = !p.is_multiple_of(config.rows) || !q.is_multiple_of(config.columns);
         Ok(Self {
             client,
             problem,
@@ -98,18 +94,6 @@ impl<'a, R: Runtime> Sweep<'a, R> {
     /// Room for the sums of each split.
     pub fn partials(&self) -> Handle {
         self.client.empty(self.splits() * self.problem.d_out * 4)
-    }
-
-    fn width(&self) -> usize {
-        let [_, q] = self.problem.extent();
-        let largest = self.client.properties().hardware.max_vector_size;
-        let width = (16 / self.problem.weight.size()).min(largest);
-        if q.is_multiple_of(width) { width } else { 1 }
-    }
-
-    fn factor_width(&self, ranks_first: bool, n: usize) -> usize {
-        let largest = self.client.properties().hardware.max_vector_size;
-        product::factor_width(ranks_first, n, self.problem.rank, largest)
     }
 }
 
@@ -145,9 +129,9 @@ pub(super) fn sweep_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEle
                 1,
             ),
             CubeDim::new_1d(config.units() as u32),
-            sweep.width(),
-            sweep.factor_width(!config.along, p),
-            sweep.factor_width(config.along, q),
+            vector_width(client, problem.weight, 8, q),
+            factor_width(client, problem, !config.along, p),
+            factor_width(client, problem, config.along, q),
             array(&inputs.weight, p * q),
             array(left, p * rank),
             array(right, q * rank),

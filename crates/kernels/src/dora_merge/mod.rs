@@ -32,6 +32,7 @@ mod sweep;
 mod sweep_config;
 mod sweep_slabs;
 mod tile;
+mod tile_storage;
 
 pub use error::MergeError;
 pub use launch::{Inputs, Merged, forward, forward_launches, norm, uses_tensor_cores};

@@ -1,3 +1,4 @@
+use super::launch_product::LEAST_SPAN;
 use super::{Layout, MergeError, Products, Storage};
 
 /// One DoRA merge: the sizes and constants of
@@ -56,7 +57,7 @@ impl Problem {
         let [d_in, d_out, rank] = [self.d_in, self.d_out, self.rank].map(|size| size as u128);
         let largest = d_in.max(rank) * d_out.max(rank);
         // Those of the partial sums of the products with a factor, too.
-        let sums = |n: u128, along: u128| 2 * n * rank * along.div_ceil(256).max(16);
+        let sums = |n: u128, along: u128| 2 * n * rank * along.div_ceil(LEAST_SPAN as u128);
         let sums = sums(d_in, d_out).max(sums(d_out, d_in));
         if largest > u128::from(u32::MAX / 2) || sums > u128::from(u32::MAX) {
             return Err(MergeError::TooLarge {

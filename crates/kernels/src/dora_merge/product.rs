@@ -51,6 +51,23 @@ pub(super) fn unpack<W: Float, NW: Size>(
     }
 }
 
+/// All of `count` vectors from the `first`-th on, as f32.
+#[cube]
+pub(super) fn unpack_all<W: Float, NW: Size>(
+    from: &Array<Vector<W, NW>>,
+    to: &mut Array<f32>,
+    #[comptime] first: usize,
+    #[comptime] count: usize,
+    #[comptime] bf16: bool,
+) {
+    let width = NW::value();
+    #[unroll]
+    for v in 0..count {
+        let start = comptime!(v * width);
+        unpack::<W, NW>(from[first + v], to, 0usize, start, width, bf16);
+    }
+}
+
 /// bfloat16 is the upper half of f32: one instruction an element.
 #[cube]
 fn unpack_words<W: Float, NW: Size, NU: Size>(
@@ -134,15 +151,5 @@ pub(super) fn factor_block<A: Float, NF: Size>(
                 to[slot] = f32::cast_from(values[e]);
             }
         }
-    }
-}
-
-/// Elements that one access to a factor moves, so that [`factor_block`] may.
-pub(super) fn factor_width(ranks_first: bool, n: usize, rank: usize, largest: usize) -> usize {
-    let along = if ranks_first { n } else { rank };
-    if along.is_multiple_of(4) && largest >= 4 {
-        4
-    } else {
-        1
     }
 }

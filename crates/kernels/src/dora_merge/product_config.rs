@@ -67,9 +67,6 @@ impl ProductConfig {
 
     /// Floats of shared memory that [`super::fragment`] needs.
     pub fn scratch(&self) -> usize {
-        match self.products {
-            MatrixProducts::Units => self.units() * 6,
-            MatrixProducts::TensorCores => 1,
-        }
+        self.products.scratch(self.units())
     }
 }

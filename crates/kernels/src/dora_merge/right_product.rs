@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 
 use super::fragment::{multiply, pace};
-use super::product::{Four, factor_block, load, unpack};
+use super::product::{Four, factor_block, load, unpack_all};
 use super::product_config::ProductConfig;
 use super::tile::Extent;
 
@@ -119,13 +119,9 @@ pub(super) fn right_product<W: Float, A: Float, NW: Size, NF: Size, NS: Size>(
             let start = comptime!(slot * slots);
             let mut x = Array::<f32>::new(8usize);
             let mut w = Array::<f32>::new(8usize);
-            #[unroll]
-            for v in 0..slots {
-                let to = comptime!(v * width);
-                unpack::<W, NW>(raw_g[start + v], &mut x, 0usize, to, width, config.bf16);
-                if comptime!(config.reads_weight()) {
-                    unpack::<W, NW>(raw_w[start + v], &mut w, 0usize, to, width, config.bf16);
-                }
+            unpack_all::<W, NW>(&raw_g, &mut x, start, slots, config.bf16);
+            if comptime!(config.reads_weight()) {
+                unpack_all::<W, NW>(&raw_w, &mut w, start, slots, config.bf16);
             }
             if comptime!(config.has_dots()) {
                 #[unroll]

@@ -3,17 +3,13 @@
 
 use cubecl::prelude::*;
 
+use super::config::{TILE_P, TILE_Q};
 use super::forward::{ratio, sum_partials};
 use super::fragment::pace;
-use super::product::{Four, load, unpack};
+use super::product::Four;
 use super::sweep_config::SweepConfig;
 use super::sweep_slabs::{add_update, fill_left, fill_right};
-use super::tile::Extent;
-
-/// Rows of a tile, which one warp works on at a time.
-pub(super) const TILE_P: usize = 16;
-/// Columns of a tile.
-pub(super) const TILE_Q: usize = 32;
+use super::tile::{Extent, fetch_tile, store_tile, unpack_tile};
 
 /// What a kernel makes of V.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +74,15 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         let index = comptime!(slot as u32);
         let (at_row, at_column) = (row + down * index, column + right_on * index);
         let start = comptime!(slot * slots);
-        fetch::<W, NW>(weight, &mut raw, at_row, at_column, &extent, start, config);
+        fetch_tile::<W, NW>(
+            weight,
+            &mut raw,
+            at_row,
+            at_column,
+            &extent,
+            start,
+            config.storage,
+        );
     }
     fill_left::<A, NL>(left, &mut left_slab, first_row, &extent, rank, config);
     fill_right::<A, NR>(right, &mut right_slab, first_column, &extent, rank, config);
@@ -131,11 +135,7 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
             let index = (round * ahead + slot) as u32;
             let start = comptime!(slot * slots);
             let mut v = Array::<f32>::new(16usize);
-            #[unroll]
-            for part in 0..slots {
-                let to = comptime!(part * width);
-                unpack::<W, NW>(raw[start + part], &mut v, 0usize, to, width, config.bf16);
-            }
+            unpack_tile::<W, NW>(&raw, &mut v, start, config.storage);
             let at_row = row + down * index;
             let at_column = column + right_on * index;
             if comptime!(config.normalised_base) {
@@ -183,7 +183,15 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
                 for i in 0..16usize {
                     v[i] *= own_ratios[comptime!(if config.along { i / 8 } else { i % 8 })];
                 }
-                store::<W, NW>(merged, &v, at_row, at_column, &extent, config);
+                store_tile::<W, NW>(
+                    merged,
+                    &v,
+                    at_row,
+                    at_column,
+                    &extent,
+                    0usize,
+                    config.storage,
+                );
             }
             // So that the compiler keeps the slots apart, or it runs out of registers.
             pace(config.products);
@@ -196,7 +204,15 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
             if next < comptime!(tiles as u32) {
                 let (at_row, at_column) = (row + down * next, column + right_on * next);
                 let start = comptime!(slot * slots);
-                fetch::<W, NW>(weight, &mut raw, at_row, at_column, &extent, start, config);
+                fetch_tile::<W, NW>(
+                    weight,
+                    &mut raw,
+                    at_row,
+                    at_column,
+                    &extent,
+                    start,
+                    config.storage,
+                );
             }
         }
     }
@@ -213,8 +229,8 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
         #[unroll]
         for i in 0..own {
             let mut channel = column - first_column
-                + (lane % 4) * comptime!(config.lane_columns())
-                + comptime!(config.column_of(i));
+                + (lane % 4) * comptime!(config.storage.lane_columns())
+                + comptime!(config.storage.column_of(i));
             if comptime!(config.along) {
                 channel = row - first_row + (lane / 4) * 2 + i as u32;
             }
@@ -248,74 +264,12 @@ fn own_channels(
     let lane = UNIT_POS % 32;
     #[unroll]
     for i in 0..comptime!(if config.along { 2usize } else { 8usize }) {
-        let mut channel =
-            column + (lane % 4) * comptime!(config.lane_columns()) + comptime!(config.column_of(i));
+        let mut channel = column
+            + (lane % 4) * comptime!(config.storage.lane_columns())
+            + comptime!(config.storage.column_of(i));
         if comptime!(config.along) {
             channel = row + (lane / 4) * 2 + i as u32;
         }
         to[i] = from[channel as usize];
-    }
-}
-
-/// This lane's part of the tile at (`row`, `column`), as it is stored, so that
-/// nothing waits for it yet.
-#[cube]
-fn fetch<W: Float, NW: Size>(
-    from: &Array<Vector<W, NW>>,
-    to: &mut Array<Vector<W, NW>>,
-    row: u32,
-    column: u32,
-    extent: &Extent,
-    #[comptime] start: usize,
-    #[comptime] config: SweepConfig,
-) {
-    let lane = UNIT_POS % 32;
-    let width = NW::value();
-    let left = column + (lane % 4) * comptime!(config.lane_columns());
-    #[unroll]
-    for h in 0..2usize {
-        let at_row = row + (lane / 4) * 2 + h as u32;
-        #[unroll]
-        for v in 0..comptime!(8 / width) {
-            let at = left + comptime!(config.column_of(v * width));
-            let slot = comptime!(start + h * (8 / width) + v);
-            to[slot] = load::<W, NW>(from, at_row, at, extent, config.guard);
-        }
-    }
-}
-
-/// The counterpart of [`fetch`]; elements outside are left alone.
-#[cube]
-fn store<W: Float, NW: Size>(
-    to: &mut Array<Vector<W, NW>>,
-    from: &Array<f32>,
-    row: u32,
-    column: u32,
-    extent: &Extent,
-    #[comptime] config: SweepConfig,
-) {
-    let lane = UNIT_POS % 32;
-    let width = NW::value();
-    let left = column + (lane % 4) * comptime!(config.lane_columns());
-    #[unroll]
-    for h in 0..2usize {
-        let at_row = row + (lane / 4) * 2 + h as u32;
-        #[unroll]
-        for v in 0..comptime!(8 / width) {
-            let at = left + comptime!(config.column_of(v * width));
-            let position = (at_row * extent.q + at) as usize / width;
-            let mut values = Vector::<W, NW>::empty();
-            #[unroll]
-            for e in 0..width {
-                values[e] = W::cast_from(from[h * 8 + v * width + e]);
-            }
-            if comptime!(config.guard) {
-                if at_row < extent.p && at < extent.q {
-                    to[position] = values;
-                }
-            } else {
-                to[position] = values;
-            }
-        }
     }
 }

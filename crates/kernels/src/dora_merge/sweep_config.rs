@@ -1,6 +1,6 @@
-use super::config::{MatrixProducts, WARP};
+use super::config::{MatrixProducts, TILE_P, TILE_Q, WARP};
 use super::operand::Operand;
-use super::sweep::{TILE_P, TILE_Q};
+use super::tile_storage::TileStorage;
 
 /// How a cube of [`super::sweep`] covers the weight. Known when the kernel is
 /// compiled.
@@ -26,12 +26,7 @@ pub(super) struct SweepConfig {
     pub columns: usize,
     /// Tiles that are on their way while one is worked on.
     pub ahead: usize,
-    /// A lane's eight columns of a tile are one run, as 16-bit storage wants it.
-    pub one_run: bool,
-    /// The weight is stored as bfloat16.
-    pub bf16: bool,
-    /// The weight does not fill the cubes.
-    pub guard: bool,
+    pub storage: TileStorage,
     pub normalised_base: bool,
 }
 
@@ -64,20 +59,6 @@ impl SweepConfig {
         self.channels() * (self.lanes() + 1)
     }
 
-    /// Column of a lane's element x in its tile, for lane 0.
-    pub fn column_of(&self, x: usize) -> u32 {
-        if self.one_run || x < 4 {
-            x as u32
-        } else {
-            x as u32 + 12
-        }
-    }
-
-    /// Columns between the first of lanes t and t + 1.
-    pub fn lane_columns(&self) -> u32 {
-        if self.one_run { 8 } else { 4 }
-    }
-
     /// Groups of 16 ranks.
     pub fn groups(&self) -> usize {
         self.ranks / 16
@@ -96,7 +77,7 @@ impl SweepConfig {
     /// Fours between pairs of ranks of R. For the same reason there are gaps: one
     /// in every 16 columns, or the pairs are shifted.
     pub fn right_stride(&self) -> usize {
-        if self.one_run {
+        if self.storage.one_run {
             self.columns / 2 + 2
         } else {
             self.columns / 2 + self.columns / 16 + 1
@@ -119,9 +100,6 @@ impl SweepConfig {
 
     /// Floats of shared memory that [`super::fragment`] needs.
     pub fn scratch(&self) -> usize {
-        match self.products {
-            MatrixProducts::Units => self.units() * 6,
-            MatrixProducts::TensorCores => 1,
-        }
+        self.products.scratch(self.units())
     }
 }

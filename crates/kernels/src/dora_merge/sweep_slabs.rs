@@ -25,8 +25,8 @@ pub(super) fn add_update(
     let t = lane % 4;
     // Column g of product `tile` is element `tile` or 4 + `tile` of lane g / 2.
     let own_column = column
-        + (g / 2) * comptime!(config.lane_columns())
-        + (g % 2) * comptime!(config.column_of(4));
+        + (g / 2) * comptime!(config.storage.lane_columns())
+        + (g % 2) * comptime!(config.storage.column_of(4));
     let own_pair = row / 2 + g;
     let mut acc = Array::<f32>::new(16usize);
     #[unroll]
@@ -78,7 +78,7 @@ pub(super) fn add_update(
 #[cube]
 fn right_position(ranks: u32, columns: u32, #[comptime] config: SweepConfig) -> usize {
     let mut gap = columns / 8;
-    if comptime!(config.one_run) {
+    if comptime!(config.storage.one_run) {
         gap = ranks / 4 % 2;
     }
     (ranks * comptime!(config.right_stride() as u32) + columns + gap) as usize

@@ -1,11 +1,12 @@
-//! Tiles of the weight and of V, where a cube covers whole channels.
+//! Tiles of the weight, and V where a cube covers whole channels.
 
 use cubecl::prelude::*;
 
 use super::config::{Config, LANE, MatrixProducts, TILE_P, TILE_Q};
 use super::fragment::multiply;
 use super::layout::Layout;
-use super::product::load;
+use super::product::{factor_element, load, unpack_all};
+use super::tile_storage::TileStorage;
 
 /// The two sizes of the weight, `[p, q]`.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
@@ -56,19 +57,19 @@ pub(super) fn fetch_tile<T: Float, N: Size>(
     column: u32,
     extent: &Extent,
     #[comptime] start: usize,
-    #[comptime] config: Config,
+    #[comptime] storage: TileStorage,
 ) {
     let lane = UNIT_POS % 32;
     let width = N::value();
-    let left = column + (lane % 4) * comptime!(config.lane_columns());
+    let left = column + (lane % 4) * comptime!(storage.lane_columns());
     #[unroll]
     for h in 0..2usize {
         let at_row = row + (lane / 4) * 2 + h as u32;
         #[unroll]
         for v in 0..comptime!(8 / width) {
-            let at = left + comptime!(config.column_of(v * width));
+            let at = left + comptime!(storage.column_of(v * width));
             let slot = comptime!(start + h * (8 / width) + v);
-            to[slot] = load::<T, N>(from, at_row, at, extent, config.guard);
+            to[slot] = load::<T, N>(from, at_row, at, extent, storage.guard);
         }
     }
 }
@@ -79,16 +80,10 @@ pub(super) fn unpack_tile<T: Float, N: Size>(
     from: &Array<Vector<T, N>>,
     to: &mut Array<f32>,
     #[comptime] start: usize,
+    #[comptime] storage: TileStorage,
 ) {
     let width = N::value();
-    #[unroll]
-    for v in 0..comptime!(LANE / width) {
-        let values = from[start + v];
-        #[unroll]
-        for e in 0..width {
-            to[v * width + e] = f32::cast_from(values[e]);
-        }
-    }
+    unpack_all::<T, N>(from, to, start, comptime!(LANE / width), storage.bf16);
 }
 
 /// The counterpart of [`fetch_tile`]; elements outside are left alone.
@@ -100,24 +95,24 @@ pub(super) fn store_tile<T: Float, N: Size>(
     column: u32,
     extent: &Extent,
     #[comptime] start: usize,
-    #[comptime] config: Config,
+    #[comptime] storage: TileStorage,
 ) {
     let lane = UNIT_POS % 32;
     let width = N::value();
-    let left = column + (lane % 4) * comptime!(config.lane_columns());
+    let left = column + (lane % 4) * comptime!(storage.lane_columns());
     #[unroll]
     for h in 0..2usize {
         let at_row = row + (lane / 4) * 2 + h as u32;
         #[unroll]
         for v in 0..comptime!(8 / width) {
-            let at = left + comptime!(config.column_of(v * width));
+            let at = left + comptime!(storage.column_of(v * width));
             let position = (at_row * extent.q + at) as usize / width;
             let mut values = Vector::<T, N>::empty();
             #[unroll]
             for e in 0..width {
                 values[e] = T::cast_from(from[start + h * 8 + v * width + e]);
             }
-            if comptime!(config.guard) {
+            if comptime!(storage.guard) {
                 if at_row < extent.p && at < extent.q {
                     to[position] = values;
                 }
@@ -239,12 +234,13 @@ pub(super) fn fill_slab<T: Float>(
                 let mut values = Vector::<f32, Const<4>>::empty();
                 #[unroll]
                 for e in 0..4usize {
-                    values[e] = left_element::<T>(
+                    values[e] = factor_element::<T>(
                         left,
                         first_row + row,
                         four * 4 + e as u32,
-                        extent,
-                        config,
+                        extent.p,
+                        comptime!(config.rank as u32),
+                        !config.rows(),
                     );
                 }
                 slab[row as usize * comptime!(config.slab_stride()) + four as usize] = values;
@@ -274,32 +270,6 @@ fn read_slab(
     }
 }
 
-/// L at (`row`, `rank`), 0 outside.
-#[cube]
-pub(super) fn left_element<A: Float>(
-    left: &Array<A>,
-    row: u32,
-    rank: u32,
-    extent: &Extent,
-    #[comptime] config: Config,
-) -> f32 {
-    let ranks = comptime!(config.rank as u32);
-    let mut at = rank * extent.p + row;
-    if comptime!(config.rows()) {
-        at = row * ranks + rank;
-    }
-    element::<A>(left, at, rank < ranks && row < extent.p)
-}
-
-#[cube]
-fn element<A: Float>(from: &Array<A>, at: u32, inside: bool) -> f32 {
-    let mut value = 0.0f32;
-    if inside {
-        value = f32::cast_from(from[at as usize]);
-    }
-    value
-}
-
 /// L at rows `row + 2g + h` and ranks `depth..depth + 4`, to `[h][4]`.
 #[cube]
 fn load_left<T: Float, N: Size>(
@@ -311,7 +281,7 @@ fn load_left<T: Float, N: Size>(
     #[comptime] config: Config,
 ) {
     let rank = comptime!(config.rank as u32);
-    let guard = comptime!(config.guard || config.guard_rank());
+    let guard = comptime!(config.storage.guard || config.guard_rank());
     let at_row = row + ((UNIT_POS % 32) / 4) * 2;
     if comptime!(config.layout == Layout::OutIn) {
         #[unroll]
@@ -361,12 +331,12 @@ fn load_right<T: Float, N: Size>(
     #[comptime] config: Config,
 ) {
     let rank = comptime!(config.rank as u32);
-    let guard = comptime!(config.guard || config.guard_rank());
+    let guard = comptime!(config.storage.guard || config.guard_rank());
     // Column g of product `tile` is element `tile` or 4 + tile of lane g / 2.
     let g = (UNIT_POS % 32) / 4;
     let at_column = column
-        + (g / 2) * comptime!(config.lane_columns())
-        + (g % 2) * comptime!(config.column_of(4));
+        + (g / 2) * comptime!(config.storage.lane_columns())
+        + (g % 2) * comptime!(config.storage.column_of(4));
     if comptime!(config.layout == Layout::OutIn) {
         #[unroll]
         for k in 0..4usize {
@@ -464,15 +434,16 @@ pub(super) fn lane_channels(
     let lane = UNIT_POS % 32;
     #[unroll]
     for i in 0..comptime!(config.tile_channels()) {
-        let mut channel =
-            column + (lane % 4) * comptime!(config.lane_columns()) + comptime!(config.column_of(i));
+        let mut channel = column
+            + (lane % 4) * comptime!(config.storage.lane_columns())
+            + comptime!(config.storage.column_of(i));
         let mut channels = extent.q;
         if comptime!(config.rows()) {
             channel = row + (lane / 4) * 2 + i as u32;
             channels = extent.p;
         }
         let mut value = 0.0f32;
-        if comptime!(config.guard) {
+        if comptime!(config.storage.guard) {
             if channel < channels {
                 value = from[channel as usize];
             }

@@ -16,7 +16,7 @@ use super::{MergeKernels, MergeNorms, MergeSpec, MergeTensors, Merged};
 #[derive(Debug)]
 struct Merge;
 
-/// What the backward pass needs: what the forward pass read, and the norms. V is not kept but
+/// What the backward pass needs: what the forward pass read, and the norms. V is neither kept nor
 /// computed again.
 #[derive(Clone, Debug)]
 struct State<T> {
@@ -40,7 +40,7 @@ impl<B: MergeKernels> Backward<B, 3> for Merge {
             norms,
             spec,
         } = ops.state;
-        // The kernel computes all three as it reads the weight's gradient once.
+        // All three, whoever wants them: they come from the same products.
         let found = B::gradients(tensors, &spec, norms, gradient);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = parent {
