@@ -39,6 +39,10 @@ for precision in tf32 bf16; do
     case_ "vit-6-$precision" "50 200" --epochs 9 --set model.base=random \
         --set early_stopping.enabled=false --set model.vit.blocks=6 --set model.vit.d_model=128 \
         --set model.vit.d_mlp=512 --set "run.precision=$precision"
+    # Wide enough for the plan's kernels of large products.
+    case_ "vit-wide-$precision" "50" --epochs 3 --set model.base=random \
+        --set early_stopping.enabled=false --set model.vit.blocks=4 --set model.vit.d_model=256 \
+        --set model.vit.d_mlp=2048 --set "run.precision=$precision"
     case_ "dropout-$precision" "50" --epochs 3 --set adapt.dropout=0.1 --set model.vit.dropout=0.1 \
         --set "run.precision=$precision"
 done

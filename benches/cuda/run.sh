@@ -204,7 +204,7 @@ part_matmul() {
 part_exact() {
     local program=$bin/dacapo
     # Every precision, several hundred steps, dropout; EXACT_CASES=all for the rest.
-    local cases=${EXACT_CASES:-default default-tf32 default-bf16 vit-6 dropout-tf32 clip-hba-dropout-bf16}
+    local cases=${EXACT_CASES:-default default-tf32 default-bf16 vit-6 vit-wide-tf32 vit-wide-bf16 dropout-tf32 clip-hba-dropout-bf16}
     [ "$cases" != all ] || cases=
     # shellcheck disable=SC2086
     JSON=$out/exact.json step cuda_exact.sh bash "$here/cuda_exact.sh" "$program" cuda:0 $cases

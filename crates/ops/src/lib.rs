@@ -59,6 +59,6 @@ pub use dropout::{DropoutMask, dropout};
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
-pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass};
+pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;

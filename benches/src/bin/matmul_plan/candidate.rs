@@ -3,6 +3,7 @@
 use cubecl::ir::StorageType;
 use cubecl::prelude::CubePrimitive;
 use cubecl::tf32;
+use cubek::matmul::components::global::{InputLoadFlow, LoadFlows};
 use cubek::matmul::components::stage::PartitionBuffering;
 use cubek::matmul::components::tile::TileMatmulKind;
 use cubek::matmul::definition::{MatmulProblem, TilingBlueprint, TilingScheme};
@@ -99,11 +100,20 @@ impl Choice {
                     true => TileMatmulKind::Register,
                     false => TileMatmulKind::Mma,
                 };
-                let blueprint = blueprint(kind, tiling, problem, plane_dim, sms);
+                let mut blueprint = blueprint(kind, tiling, problem, plane_dim, sms);
+                if name.starts_with("Specialized") {
+                    blueprint.load_flows = LoadFlows {
+                        lhs: InputLoadFlow::LoadOnly,
+                        rhs: InputLoadFlow::LoadOnly,
+                    };
+                }
                 match name {
                     "SimpleUnit" => Strategy::SimpleUnit(BlueprintStrategy::Forced(blueprint)),
                     "DoubleUnit" => Strategy::DoubleUnit(BlueprintStrategy::Forced(blueprint)),
                     "SimpleTmaMma" => Strategy::SimpleTmaMma(BlueprintStrategy::Forced(blueprint)),
+                    "SpecializedTmaMma" => {
+                        Strategy::SpecializedTmaMma(BlueprintStrategy::Forced(blueprint))
+                    }
                     "DoubleTmaMma" => Strategy::DoubleTmaMma(BlueprintStrategy::Forced(blueprint)),
                     "DoubleCyclicMma" => {
                         Strategy::DoubleCyclicMma(BlueprintStrategy::Forced(blueprint))
@@ -294,18 +304,27 @@ pub fn candidates(case: &Case) -> Vec<(Precision, Choice)> {
             tiling((16, 8, 16), (2, 8, 4), (8, 1)),
             tiling((16, 8, 16), (4, 8, 2), (4, 2)),
             tiling((16, 8, 16), (2, 16, 2), (8, 1)),
+            tiling((16, 8, 16), (4, 8, 4), (2, 2)),
+            tiling((16, 8, 16), (4, 8, 4), (4, 1)),
+            tiling((16, 8, 16), (2, 8, 4), (4, 2)),
         ];
         for t in bf16 {
             all.push((Precision::Bf16, Forced("DoubleTmaMma", t)));
+            all.push((Precision::Bf16, Forced("SpecializedTmaMma", t)));
         }
         let tf32 = [
             tiling((16, 8, 8), (2, 4, 4), (4, 1)),
             tiling((16, 8, 8), (2, 8, 4), (8, 1)),
             tiling((16, 8, 8), (4, 8, 4), (4, 1)),
             tiling((16, 8, 8), (4, 8, 2), (4, 2)),
+            tiling((16, 8, 8), (4, 8, 4), (2, 2)),
+            tiling((16, 8, 8), (2, 8, 4), (4, 2)),
+            tiling((16, 8, 8), (4, 8, 4), (4, 2)),
+            tiling((16, 8, 8), (2, 8, 4), (4, 1)),
         ];
         for t in tf32 {
             all.push((Precision::Tf32Declared, Forced("DoubleTmaMma", t)));
+            all.push((Precision::Tf32Declared, Forced("SpecializedTmaMma", t)));
         }
         let unit = [
             tiling((8, 8, 1), (1, 1, 16), (16, 16)),

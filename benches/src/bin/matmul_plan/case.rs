@@ -68,6 +68,8 @@ pub fn cases() -> Vec<Case> {
         case("fc1", Nn, 1, t, 1024, 4096),
         case("fc1 dx", Nt, 1, t, 4096, 1024),
         case("fc1 dw", Tn, 1, 1024, t, 4096),
+        case("fc1 dw left copied", Nn, 1, 1024, t, 4096),
+        case("fc1 dw both copied", Nt, 1, 1024, t, 4096),
         case("fc2 dx", Nt, 1, t, 1024, 4096),
         case("fc2", Nn, 1, t, 4096, 1024),
         case("fc2 dw", Tn, 1, 4096, t, 1024),

@@ -1,7 +1,7 @@
 //! Times every matmul strategy that a kernel plan could name, on one GPU.
 //!
 //! ```text
-//! matmul_plan [--seconds 90] [--workers N] [--cases fc1,proj] [--json FILE] [--cache DIR]
+//! matmul_plan [--seconds 90] [--workers N] [--cases fc1,proj] [--only Tma,Unit] [--json FILE] [--cache DIR]
 //! ```
 //!
 //! For each case (shape and layout), precision and candidate it prints TF/s of the median of 12
@@ -46,6 +46,8 @@ struct Args {
     seconds: u64,
     workers: usize,
     cases: Vec<String>,
+    /// Candidates whose names hold one of these; all if there is none.
+    only: Vec<String>,
     json: PathBuf,
     cache: PathBuf,
     /// Set in a process that only compiles: its number and the first job that it takes.
@@ -70,6 +72,7 @@ fn parse() -> Result<Args, String> {
             0
         },
         cases: Vec::new(),
+        only: Vec::new(),
         json: "matmul_plan.json".into(),
         cache: "matmul_plan_cache".into(),
         worker: None,
@@ -86,6 +89,10 @@ fn parse() -> Result<Args, String> {
             "--seconds" => args.seconds = number()?,
             "--workers" => args.workers = number()? as usize,
             "--cases" => args.cases = value.split(',').map(str::to_owned).collect(),
+            "--only" => {
+                let parts = value.split(',').filter(|part| !part.is_empty());
+                args.only = parts.map(str::to_owned).collect();
+            }
             "--json" => args.json = value.into(),
             "--cache" => args.cache = value.into(),
             "--worker" => {
@@ -112,6 +119,10 @@ fn jobs(args: &Args) -> Vec<Job> {
     let mut jobs = Vec::new();
     for case in cases().into_iter().filter(wanted) {
         for (precision, choice) in candidates(&case) {
+            let name = choice.name();
+            if !args.only.is_empty() && !args.only.iter().any(|part| name.contains(part.as_str())) {
+                continue;
+            }
             jobs.push(Job {
                 case,
                 precision,

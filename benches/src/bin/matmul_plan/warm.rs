@@ -97,6 +97,7 @@ fn run(
         .args(["--workers", &args.workers.to_string()])
         .args(["--seconds", &left.to_string()])
         .args(["--cases", &args.cases.join(",")])
+        .args(["--only", &args.only.join(",")])
         .arg("--cache")
         .arg(&args.cache)
         .stdout(Stdio::piped())

@@ -1,5 +1,7 @@
+use std::iter::repeat_n;
+
 use cubecl::prelude::*;
-use cubecl::server::Handle;
+use cubecl::server::{Handle, MemoryLayoutDescriptor, MemoryLayoutStrategy};
 
 use super::adamw_scalars::Lowered;
 use super::kernel::{TensorArgs, TensorArgsLaunch, step_tensors};
@@ -24,23 +26,52 @@ pub fn adamw_step<R: Runtime>(
     let launches = plan::launches(tensors, |kind| {
         capacity(client, kind.dtype, kind.amsgrad, mode)
     })?;
-    let fresh = |tensor: &AdamWTensor, old: &Handle| match mode {
-        StepMode::InPlace => old.clone(),
-        StepMode::Fresh => client.empty((tensor.len * tensor.dtype.size()) as usize),
+    let states = match mode {
+        StepMode::InPlace => tensors.iter().map(in_place).collect(),
+        StepMode::Fresh => fresh(client, tensors),
     };
-    let states: Vec<AdamWState> = tensors
-        .iter()
-        .map(|tensor| AdamWState {
-            param: fresh(tensor, &tensor.param),
-            exp_avg: fresh(tensor, &tensor.exp_avg),
-            exp_avg_sq: fresh(tensor, &tensor.exp_avg_sq),
-            max_exp_avg_sq: tensor.max_exp_avg_sq.as_ref().map(|max| fresh(tensor, max)),
-        })
-        .collect();
     for (kind, members) in launches {
         launch(client, kind, &members, tensors, &states, mode);
     }
     Ok(states)
+}
+
+fn in_place(tensor: &AdamWTensor) -> AdamWState {
+    AdamWState {
+        param: tensor.param.clone(),
+        exp_avg: tensor.exp_avg.clone(),
+        exp_avg_sq: tensor.exp_avg_sq.clone(),
+        max_exp_avg_sq: tensor.max_exp_avg_sq.clone(),
+    }
+}
+
+/// Parts of one piece of memory: a piece for each would cost the host ten
+/// microseconds a tensor.
+fn fresh<R: Runtime>(client: &ComputeClient<R>, tensors: &[AdamWTensor]) -> Vec<AdamWState> {
+    let parts = |tensor: &AdamWTensor| 3 + usize::from(tensor.max_exp_avg_sq.is_some());
+    let descriptors = tensors.iter().flat_map(|tensor| {
+        let (shape, size) = ([tensor.len as usize], tensor.dtype.size() as usize);
+        let contiguous = MemoryLayoutStrategy::Contiguous;
+        repeat_n(
+            MemoryLayoutDescriptor::new(contiguous, shape.into(), size),
+            parts(tensor),
+        )
+    });
+    let descriptors: Vec<_> = descriptors.collect();
+    if descriptors.is_empty() {
+        return Vec::new();
+    }
+    let mut made = client.empty_tensors(descriptors).into_iter();
+    let mut next = || made.next().expect("one for each descriptor").memory;
+    tensors
+        .iter()
+        .map(|tensor| AdamWState {
+            param: next(),
+            exp_avg: next(),
+            exp_avg_sq: next(),
+            max_exp_avg_sq: tensor.max_exp_avg_sq.as_ref().map(|_| next()),
+        })
+        .collect()
 }
 
 fn launch<R: Runtime>(

@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use super::cube_place::{cube_x, cube_y};
 use super::fragment::{multiply, pace};
 use super::product::{Four, factor_block, load, unpack};
 use super::product_config::ProductConfig;
@@ -65,12 +66,14 @@ pub(super) fn left_product<W: Float, A: Float, NW: Size, NF: Size>(
         1
     }));
     let lane = UNIT_POS % 32;
+    let split = cube_x(config.backwards());
+    let band = cube_y(config.backwards());
     let warp = UNIT_POS / 32;
     let g = lane / 4;
     let t = lane % 4;
-    let first_column = CUBE_POS_X * comptime!(config.span as u32);
+    let first_column = split * comptime!(config.span as u32);
     let first_rank = CUBE_POS_Z * comptime!(config.ranks as u32);
-    let row = (CUBE_POS_Y * comptime!(config.warps as u32) + warp) * comptime!(ROWS as u32);
+    let row = (band * comptime!(config.warps as u32) + warp) * comptime!(ROWS as u32);
 
     let width = NW::value();
     let slots = comptime!(4 * config.run / width);
@@ -199,10 +202,20 @@ pub(super) fn left_product<W: Float, A: Float, NW: Size, NF: Size>(
             }
         }
     }
-    let splits = CUBE_COUNT_X * extent.p * rank;
-    store(&of_g, sums, 0u32, row, first_rank, &extent, rank, config);
+    let own = split * extent.p * rank;
+    let all = CUBE_COUNT_X * extent.p * rank;
+    store(&of_g, sums, own, row, first_rank, &extent, rank, config);
     if comptime!(config.products() == 2) {
-        store(&of_w, sums, splits, row, first_rank, &extent, rank, config);
+        store(
+            &of_w,
+            sums,
+            all + own,
+            row,
+            first_rank,
+            &extent,
+            rank,
+            config,
+        );
     }
     if comptime!(config.has_dots()) {
         #[unroll]
@@ -210,7 +223,7 @@ pub(super) fn left_product<W: Float, A: Float, NW: Size, NF: Size>(
             lane_dots[((warp * 16 + g + h as u32 * 8) * 4 + t) as usize] = dot[h];
         }
         sync_cube();
-        let at_row = CUBE_POS_Y * comptime!((config.warps * ROWS) as u32) + UNIT_POS;
+        let at_row = band * comptime!((config.warps * ROWS) as u32) + UNIT_POS;
         if UNIT_POS < comptime!((config.warps * ROWS) as u32)
             && at_row < extent.p
             && CUBE_POS_Z == 0
@@ -221,7 +234,7 @@ pub(super) fn left_product<W: Float, A: Float, NW: Size, NF: Size>(
             for i in 1..4usize {
                 sum += lane_dots[from + i];
             }
-            dots[(CUBE_POS_X * extent.p + at_row) as usize] = sum;
+            dots[(split * extent.p + at_row) as usize] = sum;
         }
     }
 }
@@ -368,7 +381,7 @@ fn store(
             let k =
                 first_rank + comptime!(tile as u32 * 8) + (lane % 4) * 2 + comptime!(e as u32 % 2);
             if at_row < extent.p && k < rank {
-                let at = first + (CUBE_POS_X * extent.p + at_row) * rank + k;
+                let at = first + at_row * rank + k;
                 sums[at as usize] = acc[tile * 4 + e];
             }
         }

@@ -9,6 +9,7 @@
 
 mod channel_sum;
 mod config;
+mod cube_place;
 mod error;
 mod finish;
 mod forward;

@@ -52,6 +52,11 @@ impl ProductConfig {
         matches!(self.pass, Pass::Second { .. })
     }
 
+    /// Whether the first pass has just read the matrices.
+    pub fn backwards(&self) -> bool {
+        self.has_coefficients()
+    }
+
     /// Whether W is read.
     pub fn reads_weight(&self) -> bool {
         matches!(self.pass, Pass::First { .. } | Pass::Second { full: true })

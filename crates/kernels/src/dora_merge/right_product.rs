@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use super::cube_place::{cube_x, cube_y};
 use super::fragment::{multiply, pace};
 use super::product::{Four, factor_block, load, unpack_all};
 use super::product_config::ProductConfig;
@@ -54,12 +55,14 @@ pub(super) fn right_product<W: Float, A: Float, NW: Size, NF: Size, NS: Size>(
         1
     }));
     let lane = UNIT_POS % 32;
+    let band = cube_x(config.backwards());
+    let split = cube_y(config.backwards());
     let warp = UNIT_POS / 32;
     let g = lane / 4;
     let t = lane % 4;
-    let cube_column = CUBE_POS_X * comptime!((config.warps * COLUMNS) as u32);
+    let cube_column = band * comptime!((config.warps * COLUMNS) as u32);
     let column = cube_column + warp * comptime!(COLUMNS as u32);
-    let first_row = CUBE_POS_Y * comptime!(span as u32);
+    let first_row = split * comptime!(span as u32);
     let first_rank = CUBE_POS_Z * comptime!(RANKS as u32);
 
     let width = NW::value();
@@ -172,10 +175,11 @@ pub(super) fn right_product<W: Float, A: Float, NW: Size, NF: Size, NS: Size>(
             }
         }
     }
-    let splits = CUBE_COUNT_Y * rank * extent.q;
-    store::<NS>(&of_g, sums, 0u32, column, first_rank, &extent, rank);
+    let own = split * rank * extent.q;
+    let all = CUBE_COUNT_Y * rank * extent.q;
+    store::<NS>(&of_g, sums, own, column, first_rank, &extent, rank);
     if comptime!(config.products() == 2) {
-        store::<NS>(&of_w, sums, splits, column, first_rank, &extent, rank);
+        store::<NS>(&of_w, sums, all + own, column, first_rank, &extent, rank);
     }
     if comptime!(config.has_dots()) {
         #[unroll]
@@ -192,7 +196,7 @@ pub(super) fn right_product<W: Float, A: Float, NW: Size, NF: Size, NS: Size>(
             for i in 1..4usize {
                 sum += lane_dots[from + i];
             }
-            dots[(CUBE_POS_Y * extent.q + at_column) as usize] = sum;
+            dots[(split * extent.q + at_column) as usize] = sum;
         }
     }
 }
@@ -333,7 +337,7 @@ fn store<NS: Size>(
                 values[x] = acc[comptime!(m * 16 + (v * width + x) * 4 + h * 2 + e)];
             }
             if k < rank && at_column < extent.q {
-                let at = first + (CUBE_POS_Y * rank + k) * extent.q + at_column;
+                let at = first + k * extent.q + at_column;
                 sums[at as usize / width] = values;
             }
         }

@@ -4,6 +4,7 @@
 use cubecl::prelude::*;
 
 use super::config::{TILE_P, TILE_Q};
+use super::cube_place::{cube_x, cube_y};
 use super::forward::{ratio, sum_partials};
 use super::fragment::pace;
 use super::product::Four;
@@ -52,8 +53,10 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     } else {
         1
     }));
-    let first_row = CUBE_POS_Y * comptime!(config.rows as u32);
-    let first_column = CUBE_POS_X * comptime!(config.columns as u32);
+    let backwards = comptime!(goal == Goal::Merged);
+    let (cube_x, cube_y) = (cube_x(backwards), cube_y(backwards));
+    let first_row = cube_y * comptime!(config.rows as u32);
+    let first_column = cube_x * comptime!(config.columns as u32);
     // The way of a warp: its first tile, and from one tile to the next.
     let warp = UNIT_POS / 32;
     let mut row = first_row;
@@ -88,12 +91,12 @@ pub(super) fn sweep<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     fill_right::<A, NR>(right, &mut right_slab, first_column, &extent, rank, config);
     let mut first_channel = first_column;
     let mut channels = extent.q;
-    let mut split = CUBE_POS_Y;
+    let mut split = cube_y;
     let mut splits = CUBE_COUNT_Y;
     if comptime!(config.along) {
         first_channel = first_row;
         channels = extent.p;
-        split = CUBE_POS_X;
+        split = cube_x;
         splits = CUBE_COUNT_X;
     }
     let mut at = UNIT_POS;

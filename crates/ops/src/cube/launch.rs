@@ -6,12 +6,15 @@ use burn_cubecl::{
     ops::numeric::{empty_device_dtype, zeros},
     tensor::CubeTensor,
 };
-use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulSetupError};
+use cubecl::ir::AddressType;
+use cubecl::prelude::CubePrimitive;
+use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulProblem, MatmulSetupError};
 use cubek::matmul::launch::launch_ref;
 use cubek::std::InputBinding;
 
 use super::operand::{is_aligned, is_transposed, readable};
 use super::strategy::strategy;
+use super::tiled::tiled;
 use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision};
 
 /// The product of two operands as `dtype`.
@@ -70,13 +73,38 @@ pub(super) fn launch<R: CubeRuntime>(
     let (client, device) = (lhs.client.clone(), lhs.device.clone());
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
     let out = empty_device_dtype(client.clone(), device, shape, dtype);
+    let element = |tensor: &CubeTensor<R>| match (kernel.tiling(), tensor.dtype) {
+        // With a given tiling cubek does not turn f32 into TF32 by itself. The tensor memory
+        // accelerator rounds as it loads, as it does with an inferred one.
+        (Some(_), DType::F32) => cubecl::tf32::as_type_native_unchecked().storage_type(),
+        (_, dtype) => dtype.into(),
+    };
     let elements = MatmulGlobalElems {
-        lhs: lhs.dtype.into(),
-        rhs: rhs.dtype.into(),
+        lhs: element(lhs),
+        rhs: element(rhs),
         out: dtype.into(),
     };
+    let strategy = match kernel.tiling() {
+        Some(tiling) => {
+            let [left, right, product] = [lhs, rhs, &out].map(|tensor| &tensor.meta);
+            let problem = MatmulProblem::from_shapes_and_strides(
+                left.shape().clone(),
+                right.shape().clone(),
+                product.shape().clone(),
+                left.strides().clone(),
+                right.strides().clone(),
+                product.strides().clone(),
+                elements.clone(),
+                AddressType::U32,
+                None,
+                None,
+            )?;
+            tiled(tiling, &problem, &client.properties().hardware)
+        }
+        None => strategy(kernel),
+    };
     launch_ref(
-        &strategy(kernel),
+        &strategy,
         &client,
         InputBinding::new(lhs.clone().binding(), elements.lhs),
         InputBinding::new(rhs.clone().binding(), elements.rhs),

@@ -5,6 +5,7 @@ mod operand;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tiled;
 
 use burn::tensor::{DType, FloatDType, backend::DeviceOps, ops::FloatTensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};

@@ -8,7 +8,7 @@ use cubek::matmul::routines::{
 
 use crate::Kernel;
 
-/// The launch strategy of a kernel.
+/// The launch strategy of a kernel with cubek's own tiling.
 pub(super) fn strategy(kernel: Kernel) -> Strategy {
     match kernel {
         Kernel::DoubleTmaMma => Strategy::DoubleTmaMma(Default::default()),
@@ -32,5 +32,10 @@ pub(super) fn strategy(kernel: Kernel) -> Strategy {
             }))
         }
         Kernel::Naive => Strategy::Naive,
+        Kernel::DoubleTmaMma128x128
+        | Kernel::DoubleTmaMma256x64
+        | Kernel::SpecializedTmaMma256x64
+        | Kernel::SpecializedTmaMma256x128
+        | Kernel::SpecializedTmaMma256x128Shallow => unreachable!("it has a tiling"),
     }
 }

@@ -1,7 +1,19 @@
-/// A matrix product kernel of cubek, by the name of its launch strategy with cubek's inferred
-/// tiling, which depends on shapes, types and device properties only.
+use super::Tiling;
+
+/// A matrix product kernel of cubek, by the name of its launch strategy: with the tiling that is
+/// given, or with cubek's inferred one, which depends on shapes, types and device properties only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kernel {
+    /// As `DoubleTmaMma`; a cube computes 128x128 elements, a warp 64x64.
+    DoubleTmaMma128x128,
+    /// As `DoubleTmaMma`; a cube computes 256x64 elements, a warp 64x64.
+    DoubleTmaMma256x64,
+    /// As `SpecializedTmaMma`; a cube computes 256x64 elements, a warp 64x64.
+    SpecializedTmaMma256x64,
+    /// As `SpecializedTmaMma`; a cube computes 256x128 elements, a warp 64x64.
+    SpecializedTmaMma256x128,
+    /// As `SpecializedTmaMma256x128`, half as deep.
+    SpecializedTmaMma256x128Shallow,
     /// Tensor cores (`mma`), two stages loaded by the tensor memory accelerator.
     DoubleTmaMma,
     /// As `DoubleTmaMma`, with planes that only load.
@@ -30,7 +42,12 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel that a plan can name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
+        Self::DoubleTmaMma128x128,
+        Self::DoubleTmaMma256x64,
+        Self::SpecializedTmaMma256x64,
+        Self::SpecializedTmaMma256x128,
+        Self::SpecializedTmaMma256x128Shallow,
         Self::DoubleTmaMma,
         Self::SpecializedTmaMma,
         Self::SimpleTmaMma,
@@ -48,6 +65,11 @@ impl Kernel {
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::DoubleTmaMma128x128 => "double_tma_mma_128x128",
+            Self::DoubleTmaMma256x64 => "double_tma_mma_256x64",
+            Self::SpecializedTmaMma256x64 => "specialized_tma_mma_256x64",
+            Self::SpecializedTmaMma256x128 => "specialized_tma_mma_256x128",
+            Self::SpecializedTmaMma256x128Shallow => "specialized_tma_mma_256x128_shallow",
             Self::DoubleTmaMma => "double_tma_mma",
             Self::SpecializedTmaMma => "specialized_tma_mma",
             Self::SimpleTmaMma => "simple_tma_mma",
@@ -69,7 +91,7 @@ impl Kernel {
         matches!(
             self,
             Self::DoubleTmaMma | Self::SpecializedTmaMma | Self::SimpleTmaMma
-        )
+        ) || self.tiling().is_some()
     }
 
     /// Whether f32 operands are rounded to TF32 on the way to tensor cores.
@@ -78,5 +100,22 @@ impl Kernel {
             self,
             Self::DoubleUnit | Self::SimpleUnit | Self::SimpleUnitMin | Self::Naive
         )
+    }
+
+    /// The tiling, of a kernel that has a given one.
+    pub fn tiling(self) -> Option<Tiling> {
+        let (partition, stage, loading_planes) = match self {
+            Self::DoubleTmaMma128x128 => ([4, 8, 4], [2, 2], false),
+            Self::DoubleTmaMma256x64 => ([4, 8, 4], [4, 1], false),
+            Self::SpecializedTmaMma256x64 => ([4, 8, 4], [4, 1], true),
+            Self::SpecializedTmaMma256x128 => ([4, 8, 4], [4, 2], true),
+            Self::SpecializedTmaMma256x128Shallow => ([4, 8, 2], [4, 2], true),
+            _ => return None,
+        };
+        Some(Tiling {
+            partition,
+            stage,
+            loading_planes,
+        })
     }
 }

@@ -60,7 +60,7 @@ impl KernelPlan {
     pub fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "kernel plan 2: {VERSIONS}; sums and results f32; first kernel that can be set up"
+                "kernel plan 3: {VERSIONS}; sums and results f32; first kernel that can be set up"
             ),
             format!("in place of tensor operations: {}", fused_text()),
             "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
@@ -68,6 +68,10 @@ impl KernelPlan {
         lines.extend(
             ShapeClass::ALL.map(|class| format!("class {}: {}", class.name(), class.definition())),
         );
+        lines.extend(Kernel::ALL.iter().filter_map(|kernel| {
+            let tiling = kernel.tiling()?;
+            Some(format!("tiling {}: {tiling:?}", kernel.name()))
+        }));
         lines.extend(self.rows.iter().map(PlanRow::text));
         lines.join("\n") + "\n"
     }
@@ -182,7 +186,7 @@ mod tests {
     fn plan_changes_without_notice() {
         // A change of the table is a change of every GPU run's identity: write the new hash here
         // and into the changelog.
-        assert_eq!(&KernelPlan::current().hash()[..16], "c2d51ecd66840d78");
+        assert_eq!(&KernelPlan::current().hash()[..16], "f3872d32af5c8e05");
     }
 
     #[test]

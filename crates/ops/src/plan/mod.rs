@@ -7,6 +7,7 @@ mod matmul_shape;
 mod plan_row;
 mod shape_class;
 mod table;
+mod tiling;
 
 pub use kernel::Kernel;
 pub use kernel_plan::KernelPlan;
@@ -14,3 +15,4 @@ pub use layout::Layout;
 pub use matmul_shape::MatmulShape;
 pub use plan_row::PlanRow;
 pub use shape_class::ShapeClass;
+pub use tiling::Tiling;

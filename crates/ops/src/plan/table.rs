@@ -1,7 +1,9 @@
 //! The table itself. Rates were measured with `matmul_plan` of the crate `dacapo-benches`.
 
 use super::Kernel::{
-    DoubleTmaMma, Naive, SimpleCyclicCmma, SimpleCyclicMma, SimpleUnit, SpecializedTmaMma,
+    DoubleTmaMma, DoubleTmaMma128x128, DoubleTmaMma256x64, Naive, SimpleCyclicCmma,
+    SimpleCyclicMma, SimpleUnit, SpecializedTmaMma, SpecializedTmaMma256x64,
+    SpecializedTmaMma256x128, SpecializedTmaMma256x128Shallow,
 };
 use super::ShapeClass::{Batched, Large, Small};
 use super::{Kernel, Layout, PlanRow, ShapeClass};
@@ -15,8 +17,35 @@ pub(super) const TABLE: &[PlanRow] = &[
     row(
         Tf32,
         Large,
+        Some(Layout::Nt),
+        &[
+            DoubleTmaMma128x128,
+            DoubleTmaMma,
+            SimpleCyclicCmma,
+            SimpleCyclicMma,
+        ],
+    ),
+    row(
+        Tf32,
+        Large,
+        Some(Layout::Tn),
+        &[
+            SpecializedTmaMma256x128,
+            SpecializedTmaMma,
+            SimpleCyclicCmma,
+            SimpleCyclicMma,
+        ],
+    ),
+    row(
+        Tf32,
+        Large,
         None,
-        &[DoubleTmaMma, SimpleCyclicCmma, SimpleCyclicMma],
+        &[
+            SpecializedTmaMma256x64,
+            DoubleTmaMma,
+            SimpleCyclicCmma,
+            SimpleCyclicMma,
+        ],
     ),
     row(Tf32, Small, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
     row(Tf32, Batched, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
@@ -25,8 +54,20 @@ pub(super) const TABLE: &[PlanRow] = &[
         Large,
         Some(Layout::Nt),
         &[
+            DoubleTmaMma128x128,
             SpecializedTmaMma,
-            DoubleTmaMma,
+            SimpleCyclicCmma,
+            SimpleUnit,
+            Naive,
+        ],
+    ),
+    row(
+        Bf16,
+        Large,
+        Some(Layout::Tn),
+        &[
+            SpecializedTmaMma256x128Shallow,
+            SpecializedTmaMma,
             SimpleCyclicCmma,
             SimpleUnit,
             Naive,
@@ -36,7 +77,13 @@ pub(super) const TABLE: &[PlanRow] = &[
         Bf16,
         Large,
         None,
-        &[DoubleTmaMma, SimpleCyclicCmma, SimpleUnit, Naive],
+        &[
+            DoubleTmaMma256x64,
+            DoubleTmaMma,
+            SimpleCyclicCmma,
+            SimpleUnit,
+            Naive,
+        ],
     ),
     row(Bf16, Small, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
     row(Bf16, Batched, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
