@@ -30,7 +30,11 @@ pub(super) fn product<R: CubeRuntime>(
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
     let rank = shape.num_dims();
     let k = lhs.meta.shape()[rank - 1];
-    if k == 0 || shape.num_elements() == 0 {
+    // CUDA refuses a launch over no elements, which filling nothing with zeros would be.
+    if shape.num_elements() == 0 {
+        return empty_device_dtype(lhs.client, lhs.device, shape, dtype);
+    }
+    if k == 0 {
         return zeros(lhs.device, shape, dtype);
     }
 
