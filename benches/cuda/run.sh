@@ -207,7 +207,7 @@ part_exact() {
     local cases=${EXACT_CASES:-default default-tf32 default-bf16 vit-6 vit-wide-tf32 vit-wide-bf16 dropout-tf32 clip-hba-dropout-bf16}
     [ "$cases" != all ] || cases=
     # shellcheck disable=SC2086
-    JSON=$out/exact.json step cuda_exact.sh bash "$here/cuda_exact.sh" "$program" cuda:0 $cases
+    JOBS=${JOBS:-8} JSON=$out/exact.json step cuda_exact.sh bash "$here/cuda_exact.sh" "$program" cuda:0 $cases
     grep -E 'two processes|^ +(backend|device|kernel_plan)' "$out/exact-cuda_exact-sh.log"
 }
 

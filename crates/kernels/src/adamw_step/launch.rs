@@ -45,24 +45,22 @@ fn in_place(tensor: &AdamWTensor) -> AdamWState {
     }
 }
 
-/// Parts of one piece of memory: a piece for each would cost the host ten
+/// Parts of a few pieces of memory: a piece for each would cost the host ten
 /// microseconds a tensor.
 fn fresh<R: Runtime>(client: &ComputeClient<R>, tensors: &[AdamWTensor]) -> Vec<AdamWState> {
     let parts = |tensor: &AdamWTensor| 3 + usize::from(tensor.max_exp_avg_sq.is_some());
-    let descriptors = tensors.iter().flat_map(|tensor| {
-        let (shape, size) = ([tensor.len as usize], tensor.dtype.size() as usize);
-        let contiguous = MemoryLayoutStrategy::Contiguous;
-        repeat_n(
-            MemoryLayoutDescriptor::new(contiguous, shape.into(), size),
-            parts(tensor),
-        )
+    let sizes: Vec<u64> = tensors
+        .iter()
+        .flat_map(|tensor| repeat_n(tensor.len * tensor.dtype.size(), parts(tensor)))
+        .collect();
+    let mut made = plan::pieces(&sizes).into_iter().flat_map(|piece| {
+        let bytes = |size: &u64| {
+            let contiguous = MemoryLayoutStrategy::Contiguous;
+            MemoryLayoutDescriptor::new(contiguous, [*size as usize].into(), 1)
+        };
+        client.empty_tensors(sizes[piece].iter().map(bytes).collect())
     });
-    let descriptors: Vec<_> = descriptors.collect();
-    if descriptors.is_empty() {
-        return Vec::new();
-    }
-    let mut made = client.empty_tensors(descriptors).into_iter();
-    let mut next = || made.next().expect("one for each descriptor").memory;
+    let mut next = || made.next().expect("one for each size").memory;
     tensors
         .iter()
         .map(|tensor| AdamWState {

@@ -1,5 +1,7 @@
 //! Which tensors share a launch.
 
+use std::ops::Range;
+
 use cubecl::prelude::*;
 
 use super::{AdamWDtype, AdamWTensor, StepMode};
@@ -11,6 +13,28 @@ const SIZES: [usize; 4] = [1, 4, 16, 32];
 
 /// CUDA's limit before version 12.1, less the one scalar of the launch.
 const ARGUMENT_BYTES: usize = 4096 - 16;
+
+/// The bytes that buffers may have in one piece of memory together: far less than
+/// any device allocates at once.
+const PIECE_BYTES: u64 = 32 << 20;
+
+/// Which neighbours of buffers of `sizes` bytes share a piece of memory; a larger
+/// one has its own.
+pub(super) fn pieces(sizes: &[u64]) -> Vec<Range<usize>> {
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (i, size) in sizes.iter().enumerate() {
+        bytes += size;
+        match pieces.last_mut() {
+            Some(piece) if bytes <= PIECE_BYTES => piece.end = i + 1,
+            _ => {
+                pieces.push(i..i + 1);
+                bytes = *size;
+            }
+        }
+    }
+    pieces
+}
 
 /// Tensors that one kernel can take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +173,14 @@ mod tests {
 
     use super::*;
     use crate::adamw_step::AdamWScalars;
+
+    #[test]
+    fn a_piece_of_memory_outgrows_the_device() {
+        let most = PIECE_BYTES;
+        assert!(pieces(&[]).is_empty());
+        assert_eq!(pieces(&[0, 4, most - 4, 1]), vec![0..3, 3..4]);
+        assert_eq!(pieces(&[8, 2 * most, 8, 8]), vec![0..1, 1..2, 2..4]);
+    }
 
     #[test]
     fn arguments_outgrow_what_cuda_takes() {

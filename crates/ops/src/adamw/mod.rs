@@ -30,7 +30,8 @@ pub(crate) use step_tensors::StepTensors;
 /// `dacapo_adamw::adamw_step`, with equal bits on the same device.
 ///
 /// A parameter and its moments are overwritten where nobody else holds any of them; otherwise
-/// their step goes into new memory, and whoever holds the old ones keeps them as they are.
+/// their step goes into new memory, and whoever holds the old ones keeps them as they are. New
+/// tensors share pieces of memory, and so count as held by each other in the next step.
 ///
 /// # Errors
 /// The steps as they came, where the backend has no kernel for them (an autodiff backend has
