@@ -13,36 +13,40 @@ programs=$(mktemp -d)
 trap 'rm -rf "$programs"' EXIT
 mkdir -p "$programs/tests" "$programs/benches"
 
-# executables KIND: "NAME PATH" of the executables of that kind in cargo's JSON messages.
-executables() {
-    grep '"reason":"compiler-artifact"' | grep "\"kind\":\[\"$1\"\]" |
-        sed -nE 's/.*"target":\{[^}]*"name":"([^"]+)".*"executable":"([^"]+)".*/\1 \2/p'
-}
-
-# take FOLDER [PREFIX]: copies them there, without symbols.
+# take KIND: copies the executables of that kind of which cargo's messages tell, without symbols:
+# the program, the benchmarks, and into tests/ the tests by package and name.
 take() {
-    local name path
-    while read -r name path; do
-        install -D "$path" "$programs/$1/${2:-}$name"
-        strip "$programs/$1/${2:-}$name"
-    done
+    grep '"reason":"compiler-artifact"' "$programs/messages" | grep "\"kind\":\[\"$1\"\]" |
+        sed -nE 's/.*"manifest_path":"[^"]*\/([^/"]+)\/Cargo\.toml".*"target":\{[^}]*"name":"([^"]+)".*"executable":"([^"]+)".*/\1 \2 \3/p' |
+        while read -r package name path; do
+            case $1:$name in
+                bin:dacapo) to=$name ;;
+                bin:*) to=benches/$name ;;
+                lib:*) to=tests/$package-unit ;;
+                *) to=tests/$package-$name ;;
+            esac
+            install -D "$path" "$programs/$to"
+            strip "$programs/$to"
+        done
 }
 
-echo "building the program and the benchmarks ..."
-cargo build --release --locked -p dacapo -p dacapo-benches --bins \
-    --features dacapo/cuda,dacapo-benches/cuda --message-format=json-render-diagnostics > "$programs/messages"
-executables bin < "$programs/messages" | grep -E '^dacapo ' | take .
-executables bin < "$programs/messages" | grep -vE '^dacapo ' | take benches || true
-
-echo "building the kernels' tests ..."
-cargo test --release --locked --no-run -p dacapo-kernels --features cuda \
-    --message-format=json-render-diagnostics > "$programs/messages"
-executables test < "$programs/messages" | take tests
-for crate in dora adamw; do
-    cargo test --release --locked --no-run -p "dacapo-$crate" --features "dacapo-$crate/cuda" \
-        --test kernels --message-format=json-render-diagnostics > "$programs/messages"
-    executables test < "$programs/messages" | take tests "$crate-"
+# All in one selection, so that what they depend on is built once.
+packages=(dacapo dacapo-benches dacapo-kernels dacapo-ops dacapo-dora dacapo-adamw)
+select=()
+for package in "${packages[@]}"; do
+    select+=(-p "$package" --features "$package/cuda")
 done
+build=(--release --locked "${select[@]}" --message-format=json-render-diagnostics)
+echo "building the program, the benchmarks and the tests ..."
+cargo build "${build[@]}" --bins --test adamw_step --test dora_merge --test dropout_mask \
+    --test state_hash --test probe --test planned --test kernels > "$programs/messages"
+take bin
+take test
+# Every kernel of the plan by itself is among the unit tests.
+cargo test "${build[@]}" --no-run --lib > "$programs/messages"
+grep '"name":"dacapo_ops"' "$programs/messages" > "$programs/ops"
+mv "$programs/ops" "$programs/messages"
+take lib
 rm "$programs/messages"
 
 mkdir -p "$folder/python"

@@ -4,8 +4,8 @@
 #
 #   ./run.sh [-o FOLDER] [PART...]        default: all parts but matmul, into results/
 #
-#   tests      the kernels' tests
-#   sanitizer  the same under compute-sanitizer (memcheck; other tools: SANITIZER="memcheck racecheck")
+#   tests      the tests of the kernels and of what runs them
+#   sanitizer  the kernels' tests under compute-sanitizer (memcheck; other tools: SANITIZER="memcheck racecheck")
 #   merge      the DoRA merge beside PyTorch's and PEFT's
 #   adamw      the AdamW step beside PyTorch's
 #   matmul     every matrix product strategy (to choose from; slow)
@@ -30,8 +30,8 @@ for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
-    [tests]=${LIMIT_TESTS:-240} [sanitizer]=${LIMIT_SANITIZER:-240} [merge]=${LIMIT_MERGE:-240}
-    [adamw]=${LIMIT_ADAMW:-20} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-240}
+    [tests]=${LIMIT_TESTS:-240} [sanitizer]=${LIMIT_SANITIZER:-240} [merge]=${LIMIT_MERGE:-280}
+    [adamw]=${LIMIT_ADAMW:-60} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-240}
     [vit]=${LIMIT_VIT:-170}
 )
 mkdir -p "$out"
@@ -90,13 +90,11 @@ note() {
 }
 skip() { note "$1" skipped 0 "$2"; }
 
-# step NAME COMMAND...: runs it within its share of what is left of the part's time (all of it,
-# unless `sharing` steps are to come); its output goes to a log.
-sharing=1
+# step NAME COMMAND...: runs it within what is left of the part's time; its output goes to a log.
 step() {
     local name=$1 start=$SECONDS rc seconds
     shift
-    seconds=$(($(left) / sharing))
+    seconds=$(left)
     if [ "$seconds" -lt 5 ]; then
         skip "$name" "the part's time is over"
         return 1
@@ -135,20 +133,13 @@ peer() {
     step "$name.py" "$torch" "$here/python/$name.py" --budget $(($(left) - 15)) "$@"
 }
 
-# The longest last: it has all the time that the others leave.
-tests=()
-for test in "$bin"/tests/*; do
-    case $test in *dora*) ;; *) tests+=("$test") ;; esac
-done
-tests+=("$bin"/tests/*dora*)
-
 part_tests() {
     local test
-    sharing=${#tests[@]}
-    for test in "${tests[@]}"; do
-        step "$(basename "$test")" "$test"
-        sharing=$((sharing - 1))
+    # Side by side: their time goes into compiling kernels.
+    for test in "$bin"/tests/*; do
+        step "$(basename "$test")" "$test" &
     done
+    wait
     # "test result: ok. 3 passed; 0 failed; ..." of every binary.
     for test in "$bin"/tests/*; do
         test=$(basename "$test")
@@ -157,29 +148,29 @@ part_tests() {
     done | json_rows tests
 }
 
+# dacapo's own kernels: the others are not for it to mend.
 part_sanitizer() {
     if [ -z "$sanitizer" ]; then
         skip compute-sanitizer "not in the PATH or in CUDA_PATH/bin"
         return
     fi
     local tool test name tools=(${SANITIZER:-memcheck})
-    sharing=$((${#tests[@]} * ${#tools[@]}))
     # Each buffer in an allocation of its own: inside a pool an access past its end goes unseen.
     mkdir -p "$work/sanitizer"
     { cat "$work/cubecl.toml"; printf '[memory]\npersistent_memory = "enforced"\n'; } \
         > "$work/sanitizer/cubecl.toml"
     cd "$work/sanitizer" || return
     for tool in "${tools[@]}"; do
-        for test in "${tests[@]}"; do
+        for test in "$bin"/tests/kernels-*; do
             name=$(basename "$test")
             step "$tool $name" "$sanitizer" --tool "$tool" --error-exitcode 99 "$test" \
-                --test-threads 1
-            sharing=$((sharing - 1))
+                --test-threads 1 &
         done
     done
+    wait
     cd "$work" || return
     for tool in "${tools[@]}"; do
-        for test in "${tests[@]}"; do
+        for test in "$bin"/tests/kernels-*; do
             name=$(basename "$test")
             sed -nE 's/^=+ (ERROR SUMMARY|RACECHECK SUMMARY): (.*)/{"binary": "'"$name"'", "tool": "'"$tool"'", "summary": "\2"}/p' \
                 "$out/sanitizer-$tool-$name.log" 2> /dev/null
@@ -229,7 +220,7 @@ json_rows() {
 
 for part in "${parts[@]}"; do
     printf '\n== %s (at most %s s)\n' "$part" "${limit[$part]}"
-    part_start=$SECONDS sharing=1
+    part_start=$SECONDS
     rm -f "$out/$part"*.json "$out/$part"[-_]*.log
     "part_$part"
 done

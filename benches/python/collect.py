@@ -65,7 +65,10 @@ MERGE_PEERS = ["pytorch eager", "pytorch f32 norm", "pytorch graph", "torch.comp
                "torch.compile max-autotune", "peft merge", "peft norm"]
 # Dense matrices that have to be moved: a forward pass reads W and writes W', a backward pass reads
 # W and G.
-DENSE = {"forward": 2, "norm": 1, "backward": 2, "forward+backward": 4}
+DENSE = {
+    "forward": 2, "norm": 1, "backward": 2, "forward+backward": 4, "dropout forward": 2,
+    "dropout backward": 2,
+}
 
 
 def merge(folder, summary):

@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
-use dacapo_ops::{MergeInputs, MergeSpec, Precision, dora_merge, dora_norm, linear};
+use dacapo_ops::{DropoutMask, MergeInputs, MergeSpec, Precision, dora_merge, dora_norm, linear};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{kaiming_bound, uniform};
@@ -159,7 +159,7 @@ impl<B: Backend> DoraAdapter<B> {
     pub fn merged_weight(&self, weight: Tensor<B, 2>) -> Tensor<B, 2> {
         let weight = constant(weight);
         let dtype = weight.dtype();
-        if let Some(merged) = self.merged_by_kernel(&weight) {
+        if let Some(merged) = self.merged_by_kernel(&weight, None) {
             return merged;
         }
         match self.config.flavour {
@@ -222,9 +222,15 @@ impl<B: Backend> DoraAdapter<B> {
         mask: Option<Mask>,
     ) -> Tensor<B, D> {
         let weight = constant(weight);
-        if mask.is_none()
-            && let Some(merged) = self.merged_by_kernel(&weight)
-        {
+        let merged = match (self.config.flavour, &mask) {
+            (_, None) => self.merged_by_kernel(&weight, None),
+            (Flavour::ClipHba, Some(mask)) => mask
+                .words()
+                .and_then(|words| self.merged_by_kernel(&weight, Some(words))),
+            // x is masked, on one of its two ways: there is no one W'.
+            (Flavour::Peft, Some(_)) => None,
+        };
+        if let Some(merged) = merged {
             return linear(x, merged, bias, self.precision);
         }
         match self.config.flavour {
@@ -237,8 +243,16 @@ impl<B: Backend> DoraAdapter<B> {
     }
 
     /// W' with the flavour's gradients by a fused kernel, if the backend has one.
-    fn merged_by_kernel(&self, weight: &Tensor<B, 2>) -> Option<Tensor<B, 2>> {
-        dora_merge(&self.merge_inputs(weight), &self.merge_spec())
+    fn merged_by_kernel(
+        &self,
+        weight: &Tensor<B, 2>,
+        mask: Option<DropoutMask>,
+    ) -> Option<Tensor<B, 2>> {
+        let spec = MergeSpec {
+            mask,
+            ..self.merge_spec()
+        };
+        dora_merge(&self.merge_inputs(weight), &spec)
     }
 
     fn merge_inputs(&self, weight: &Tensor<B, 2>) -> MergeInputs<B> {
@@ -371,6 +385,7 @@ fn merge_spec(config: &DoraConfig, precision: Precision) -> MergeSpec {
         normalised_base: full,
         full_gradient: full,
         precision,
+        mask: None,
     }
 }
 

@@ -13,17 +13,29 @@ pub(crate) enum Mask {
     Given(Vec<f32>),
 }
 
+/// For the kernels.
+fn words(key: &MaskKey, rate: f64) -> DropoutMask {
+    DropoutMask {
+        key: key.philox_key(),
+        upper: key.upper_counter(),
+        rate,
+    }
+}
+
 impl Mask {
+    /// What a kernel makes it of; none where the factors are given.
+    pub(crate) fn words(&self) -> Option<DropoutMask> {
+        match self {
+            Self::Keyed { key, rate } => Some(words(key, *rate)),
+            Self::Given(_) => None,
+        }
+    }
+
     /// `x` times the mask; the same bits wherever the mask is made.
     pub(crate) fn apply<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
         let factors = match self {
             Self::Keyed { key, rate } => {
-                let words = DropoutMask {
-                    key: key.philox_key(),
-                    upper: key.upper_counter(),
-                    rate,
-                };
-                if let Some(y) = dropout(&x, &words) {
+                if let Some(y) = dropout(&x, &words(&key, rate)) {
                     return y;
                 }
                 key.mask(rate, x.shape().num_elements())

@@ -34,16 +34,20 @@ fn shapes() -> Vec<[usize; 3]> {
     shapes
 }
 
+fn assert_forward(case: &Case) {
+    let (merged, norm) = case.forward();
+    let expected = reference::forward(&case.problem, &case.host);
+    let tolerance = case.tolerance();
+    let error = relative_error(&merged, &expected.weight);
+    assert!(error <= tolerance.merged, "{case}: W' off by {error:e}");
+    let error = relative_error(&norm, &expected.norm);
+    assert!(error <= tolerance.norm, "{case}: norm off by {error:e}");
+}
+
 #[test]
 fn forward_differs_from_the_reference() {
     for case in Case::all(&shapes()) {
-        let (merged, norm) = case.forward();
-        let expected = reference::forward(&case.problem, &case.host);
-        let tolerance = case.tolerance();
-        let error = relative_error(&merged, &expected.weight);
-        assert!(error <= tolerance.merged, "{case}: W' off by {error:e}");
-        let error = relative_error(&norm, &expected.norm);
-        assert!(error <= tolerance.norm, "{case}: norm off by {error:e}");
+        assert_forward(&case);
     }
 }
 
@@ -55,34 +59,36 @@ fn norm_alone_differs_from_forward() {
     }
 }
 
+fn assert_backward(case: &Case) {
+    let reference = |full| reference::backward(&case.problem, &case.host, &case.gradient, full);
+    // Through the norm a gradient may cancel to nothing; its parts are as
+    // large as the detached one.
+    let (parts, through_norm) = (reference(false), reference(true));
+    let tolerance = case.tolerance().gradient;
+    for (through, expected) in [
+        (NormGradient::Detached, &parts),
+        (NormGradient::Full, &through_norm),
+    ] {
+        let found = case.backward(through);
+        for (name, found, expected, parts) in [
+            ("A", &found[0], &expected.lora_a, &parts.lora_a),
+            ("B", &found[1], &expected.lora_b, &parts.lora_b),
+            ("m", &found[2], &expected.magnitude, &parts.magnitude),
+        ] {
+            let error = error_over(found, expected, parts);
+            assert!(
+                error <= tolerance,
+                "{case} {through:?}: {name} off by {error:e}"
+            );
+        }
+    }
+}
+
 /// Two tests, so that a GPU's many kernels are compiled side by side.
 fn backward_differs_from_the_reference(layout: Layout) {
-    for case in Case::all(&shapes()) {
-        if case.problem.layout != layout {
-            continue;
-        }
-        let reference = |full| reference::backward(&case.problem, &case.host, &case.gradient, full);
-        // Through the norm a gradient may cancel to nothing; its parts are as
-        // large as the detached one.
-        let (parts, through_norm) = (reference(false), reference(true));
-        let tolerance = case.tolerance().gradient;
-        for (through, expected) in [
-            (NormGradient::Detached, &parts),
-            (NormGradient::Full, &through_norm),
-        ] {
-            let found = case.backward(through);
-            for (name, found, expected, parts) in [
-                ("A", &found[0], &expected.lora_a, &parts.lora_a),
-                ("B", &found[1], &expected.lora_b, &parts.lora_b),
-                ("m", &found[2], &expected.magnitude, &parts.magnitude),
-            ] {
-                let error = error_over(found, expected, parts);
-                assert!(
-                    error <= tolerance,
-                    "{case} {through:?}: {name} off by {error:e}"
-                );
-            }
-        }
+    let cases = Case::all(&shapes());
+    for case in cases.iter().filter(|case| case.problem.layout == layout) {
+        assert_backward(case);
     }
 }
 
@@ -96,9 +102,42 @@ fn backward_differs_from_the_reference_out_in() {
     backward_differs_from_the_reference(Layout::OutIn);
 }
 
+/// Rows that begin where a block of the mask does, and others.
+fn masked_cases() -> Vec<Case> {
+    let mut shapes = vec![[70, 36, 5]];
+    if merge::has_tensor_cores() {
+        shapes.extend([[1, 1, 1], [1030, 36, 20], [2048, 128, 72]]);
+    }
+    let cases = Case::all(&shapes).into_iter();
+    cases.map(|case| case.with_mask(0.3)).collect()
+}
+
+#[test]
+fn masked_forward_differs_from_the_reference() {
+    for case in masked_cases() {
+        assert_forward(&case);
+        assert_eq!(case.norm(), case.forward().1, "{case}");
+    }
+}
+
+#[test]
+fn masked_backward_differs_from_the_reference() {
+    for case in masked_cases() {
+        assert_backward(&case);
+    }
+}
+
+/// At rate 0 the mask is all ones, and in the forward pass no bit may tell.
+#[test]
+fn mask_that_drops_nothing_changes_the_merge() {
+    let case = Case::new(70, 36, 5, Layout::InOut, Storage::F32, Products::F32, true);
+    assert_eq!(case.clone().with_mask(0.0).forward(), case.forward());
+}
+
 #[test]
 fn repeated_launch_differs() {
-    for case in Case::all(&[[130, 70, 20], [1100, 40, 8]]) {
+    let cases = Case::all(&[[130, 70, 20], [1100, 40, 8]]);
+    for case in cases.into_iter().chain(masked_cases()) {
         let first = case.forward();
         for _ in 0..3 {
             assert_eq!(first, case.forward(), "{case}");

@@ -111,6 +111,7 @@ const SPEC: MergeSpec = MergeSpec {
     normalised_base: false,
     full_gradient: false,
     precision: Precision::F32,
+    mask: None,
 };
 
 #[test]

@@ -62,6 +62,7 @@ impl Case {
                 lora_b: upload(&lora_b, storage),
                 magnitude: upload(&magnitude, Storage::F32),
                 base_norm: None,
+                mask: None,
             },
             gradient: upload(&gradient, storage),
             problem,

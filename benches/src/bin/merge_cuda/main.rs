@@ -11,7 +11,8 @@ use std::error::Error;
 
 use clap::Parser;
 use dacapo_benches::gpu::{Args, Clock, Gpu, Report, open};
-use dacapo_kernels::dora_merge::{self, Layout, NormGradient, Products, Storage};
+use dacapo_kernels::dora_merge::{self, Inputs, Layout, NormGradient, Products, Storage};
+use dacapo_kernels::dropout_mask::MaskParams;
 use serde_json::{Value, json};
 
 use case::Case;
@@ -25,6 +26,8 @@ const SHAPES: [([usize; 2], usize, Storage); 6] = [
     ([14336, 4096], 32, Storage::Bf16),
     ([8192, 8192], 64, Storage::F32),
 ];
+/// Rate of the rows with dropout.
+const DROPPED: f64 = 0.1;
 const QUICK: [([usize; 2], usize, Storage); 2] =
     [([48, 40], 4, Storage::F32), ([33, 1100], 4, Storage::F32)];
 
@@ -89,12 +92,29 @@ fn measure(clock: &Clock<Gpu>, case: &Case, report: &mut Report) -> Result<(), B
         let (norm, gradient) = (&merged.norm, &case.gradient);
         let backward = || dora_merge::backward(client, problem, inputs, norm, gradient, through);
         backward()?;
-        let more = dora_merge::backward_launches(through);
+        let more = dora_merge::backward_launches(through, false);
         row("backward", name, more, &mut || drop(backward()));
         row("forward+backward", name, launches + more, &mut || {
             forward();
             drop(backward());
         });
     }
+
+    // No peer has it: a mask of the update, made in the forward pass and again in the backward.
+    let inputs = &Inputs {
+        mask: Some(MaskParams::new([1, 2], [3, 4], DROPPED)?),
+        ..inputs.clone()
+    };
+    let merged = dora_merge::forward(client, problem, inputs)?;
+    let (norm, gradient) = (&merged.norm, &case.gradient);
+    let full = NormGradient::Full;
+    let forward = || drop(dora_merge::forward(client, problem, inputs));
+    let backward = || dora_merge::backward(client, problem, inputs, norm, gradient, full);
+    backward()?;
+    row("dropout forward", "", launches, &mut { forward });
+    let more = dora_merge::backward_launches(full, true);
+    row("dropout backward", ", full gradient", more, &mut || {
+        drop(backward());
+    });
     Ok(())
 }

@@ -1,4 +1,5 @@
 use super::Layout;
+use super::masked::Masked;
 use super::operand::Operand;
 use super::tile_storage::TileStorage;
 
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     pub storage: TileStorage,
     /// Divide the weight by its own norm first.
     pub normalised_base: bool,
+    pub masked: Masked,
     /// Rows of L that a cube keeps in shared memory; 0 where each is read by one
     /// warp only, or where they are too many.
     pub slab_rows: usize,

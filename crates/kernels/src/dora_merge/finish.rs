@@ -222,7 +222,7 @@ pub(super) fn finish<A: Float>(
 
 /// The quotient, and 0 for anything over 0: a channel of zeros has no direction.
 #[cube]
-fn over(value: f32, by: f32) -> f32 {
+pub(super) fn over(value: f32, by: f32) -> f32 {
     select(by == 0.0f32, 0.0f32, value / by)
 }
 
@@ -284,5 +284,31 @@ pub(super) fn add_splits(sums: &Array<f32>, total: &mut Array<f32>, splits: u32)
     let at = ABSOLUTE_POS;
     if at < total.len() {
         total[at] = sum_partials(sums, at, total.len(), splits);
+    }
+}
+
+/// A factor's gradient from the sums of dL/d(B·A) with the other: dB for the
+/// `channels`, else dA. `ranks_last` as in [`FinishConfig`].
+#[cube(launch_unchecked)]
+pub(super) fn scale_splits<A: Float>(
+    sums: &Array<f32>,
+    d_factor: &mut Array<A>,
+    n: u32,
+    rank: u32,
+    splits: u32,
+    scaling: f32,
+    #[comptime] channels: bool,
+    #[comptime] ranks_last: bool,
+) {
+    let at = ABSOLUTE_POS;
+    if at < d_factor.len() {
+        let mut to = at as u32;
+        if comptime!(channels && !ranks_last) {
+            to = to % n * rank + to / n;
+        } else if comptime!(!channels && ranks_last) {
+            to = to % rank * n + to / rank;
+        }
+        let sum = sum_partials(sums, at, d_factor.len(), splits);
+        d_factor[to as usize] = A::cast_from(sum * scaling);
     }
 }

@@ -8,6 +8,7 @@ use super::tile::{
     Extent, add_low_rank, fetch_tile, fill_slab, right_fragments, store_tile, tile_position,
     unpack_tile,
 };
+use crate::dropout_mask::MaskArgs;
 
 /// `sqrt` of the sum of the partials of each channel.
 #[cube(launch_unchecked)]
@@ -94,6 +95,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
     extent: Extent,
     scaling: f32,
     eps: f32,
+    mask: MaskArgs,
     #[comptime] merge: bool,
     #[comptime] config: Config,
 ) {
@@ -148,6 +150,7 @@ pub(super) fn fused<W: Float, A: Float, NW: Size, NL: Size, NR: Size>(
             row - first_row,
             &extent,
             scaling,
+            &mask,
             &mut scratch,
             config,
         );

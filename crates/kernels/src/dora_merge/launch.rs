@@ -8,11 +8,13 @@ use cubecl::server::Handle;
 use super::config::{Config, MatrixProducts};
 use super::forward as kernels;
 use super::launch_sweep::{Sweep, sweep_typed};
+use super::masked::Masked;
 use super::operand::Operand;
 use super::sweep::Goal;
 use super::tile::ExtentLaunch;
 use super::tile_storage::TileStorage;
 use super::{Layout, MergeError, Problem, Storage};
+use crate::dropout_mask::{MaskArgsLaunch, MaskParams};
 
 /// Calls a function `f::<R, W, A>` with the types of a problem.
 macro_rules! with_types {
@@ -50,6 +52,18 @@ pub struct Inputs {
     pub magnitude: Handle,
     /// ‖W‖ `[out]`, f32, for a normalised base only.
     pub base_norm: Option<Handle>,
+    /// Dropout of the update: the factor of the element of B·A that is added to
+    /// element i of W, in the problem's layout, is the mask's i-th.
+    pub mask: Option<MaskParams>,
+}
+
+impl Inputs {
+    /// The mask, or something that is not read.
+    pub(super) fn mask_args<R: Runtime>(&self) -> MaskArgsLaunch<R> {
+        let mask = self.mask;
+        let none = || MaskParams::new([0; 2], [0; 2], 0.0).expect("0 is a rate");
+        mask.unwrap_or_else(none).args()
+    }
 }
 
 /// What [`forward`] returns.
@@ -84,13 +98,10 @@ pub fn forward<R: Runtime>(
         );
         return Ok(merged);
     }
-    let sweep = Sweep::new(client, problem)?;
+    let sweep = Sweep::new(client, problem, inputs)?;
     let partials = sweep.partials();
     for goal in [Goal::Squares, Goal::Merged] {
-        with_types!(
-            problem,
-            sweep_typed::<R>(&sweep, inputs, &partials, &merged, goal)
-        );
+        with_types!(problem, sweep_typed::<R>(&sweep, &partials, &merged, goal));
     }
     Ok(merged)
 }
@@ -118,7 +129,7 @@ pub fn norm<R: Runtime>(
         );
         return Ok(norm);
     }
-    let sweep = Sweep::new(client, problem)?;
+    let sweep = Sweep::new(client, problem, inputs)?;
     let partials = sweep.partials();
     let merged = Merged {
         weight: inputs.weight.clone(),
@@ -126,7 +137,7 @@ pub fn norm<R: Runtime>(
     };
     with_types!(
         problem,
-        sweep_typed::<R>(&sweep, inputs, &partials, &merged, Goal::Squares)
+        sweep_typed::<R>(&sweep, &partials, &merged, Goal::Squares)
     );
     // SAFETY: the kernel checks its position against the norm's length, and
     // reads `splits` rows of that length.
@@ -181,7 +192,8 @@ pub(super) fn check<R: Runtime>(
 }
 
 /// How a kernel covers the weight whose cubes hold whole channels.
-fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
+fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem, inputs: &Inputs) -> Config {
+    let [p, q] = problem.extent();
     let d_in = problem.d_in;
     let (warps, tiles) = match problem.layout {
         Layout::OutIn => ([1, 8], d_in.div_ceil(256)),
@@ -197,9 +209,9 @@ fn fused<R: Runtime>(client: &ComputeClient<R>, problem: &Problem) -> Config {
         tiles,
         storage: TileStorage::new(problem.weight),
         normalised_base: problem.normalised_base,
+        masked: Masked::new(inputs.mask.is_some(), q),
         slab_rows: 0,
     };
-    let [p, q] = problem.extent();
     config.storage.guard = !p.is_multiple_of(config.span_p()) || !q.is_multiple_of(config.span_q());
     match problem.layout {
         // The rows of L are read by all warps.
@@ -369,7 +381,7 @@ fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     merged: &Merged,
     merge: bool,
 ) {
-    let launch = Launch::new(client, problem, fused(client, problem));
+    let launch = Launch::new(client, problem, fused(client, problem, inputs));
     let widths = launch.widths();
     let (left, right) = launch.factors(inputs);
     let (left_elements, _) = launch.factors(inputs);
@@ -394,6 +406,7 @@ fn fused_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
             launch.extent(),
             problem.scaling,
             problem.eps,
+            inputs.mask_args(),
             merge,
             launch.config,
         );

@@ -5,7 +5,9 @@ use cubecl::server::Handle;
 
 use super::finish::{self, FinishConfig};
 use super::launch::{Inputs, array, check, matrix_products, with_types};
+use super::launch_masked::masked_typed;
 use super::launch_product::{GRAM_SPLITS, Launches, Product, SPLITS, Sums};
+use super::launch_sweep::Sweep;
 use super::product_config::Pass;
 use super::{Layout, MergeError, NormGradient, Problem, Storage};
 
@@ -27,6 +29,10 @@ pub struct Gradients {
 /// the norm over W too) for what lies along the inputs, each with a small launch
 /// that sums what its cubes found. Through the norm the factors' own products,
 /// `[rank, rank]`, take four more. No matrix like the weight is written.
+///
+/// With a mask it is one pass over G and W for <G, V>, one that writes dL/d(B·A) in
+/// f32, which has no low rank then, and a product of that with each factor. The mask
+/// is made again in both passes.
 ///
 /// # Errors
 /// As [`forward`](super::forward).
@@ -51,26 +57,33 @@ pub fn backward<R: Runtime>(
         gradient,
         full: through == NormGradient::Full,
     };
-    with_types!(
-        problem,
-        backward_typed::<R>(client, problem, &given, &gradients)
-    );
+    if inputs.mask.is_some() {
+        let sweep = Sweep::new(client, problem, inputs)?;
+        with_types!(problem, masked_typed::<R>(&sweep, &given, &gradients));
+    } else {
+        with_types!(
+            problem,
+            backward_typed::<R>(client, problem, &given, &gradients)
+        );
+    }
     Ok(gradients)
 }
 
-/// The number of kernel launches of [`backward`].
-pub fn backward_launches(through: NormGradient) -> usize {
-    match through {
-        NormGradient::Detached => 4,
-        NormGradient::Full => 8,
+/// The number of kernel launches of [`backward`], with a mask of the update or
+/// without.
+pub fn backward_launches(through: NormGradient, masked: bool) -> usize {
+    match (masked, through) {
+        (true, _) => 6,
+        (false, NormGradient::Detached) => 4,
+        (false, NormGradient::Full) => 8,
     }
 }
 
-struct Given<'a> {
-    inputs: &'a Inputs,
-    norm: &'a Handle,
-    gradient: &'a Handle,
-    full: bool,
+pub(super) struct Given<'a> {
+    pub inputs: &'a Inputs,
+    pub norm: &'a Handle,
+    pub gradient: &'a Handle,
+    pub full: bool,
 }
 
 fn backward_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(

@@ -5,6 +5,7 @@ use cubecl::server::Handle;
 
 use super::config::{MatrixProducts, TILE_P, TILE_Q};
 use super::launch::{CUBES, Inputs, Merged, array, factor_width, matrix_products, vector_width};
+use super::masked::Masked;
 use super::operand::Operand;
 use super::sweep::{self, Goal};
 use super::sweep_config::SweepConfig;
@@ -14,16 +15,21 @@ use super::{Layout, MergeError, Problem};
 
 /// How a problem's weight is swept.
 pub(super) struct Sweep<'a, R: Runtime> {
-    client: &'a ComputeClient<R>,
-    problem: &'a Problem,
-    config: SweepConfig,
+    pub client: &'a ComputeClient<R>,
+    pub problem: &'a Problem,
+    pub inputs: &'a Inputs,
+    pub config: SweepConfig,
 }
 
 /// Shared memory of a cube of which two find place on a processor of a large GPU.
 const ROOM: usize = 104 * 1024;
 
 impl<'a, R: Runtime> Sweep<'a, R> {
-    pub fn new(client: &'a ComputeClient<R>, problem: &'a Problem) -> Result<Self, MergeError> {
+    pub fn new(
+        client: &'a ComputeClient<R>,
+        problem: &'a Problem,
+        inputs: &'a Inputs,
+    ) -> Result<Self, MergeError> {
         let products = matrix_products(client);
         let tensor_cores = products == MatrixProducts::TensorCores;
         let along = problem.layout == Layout::OutIn;
@@ -38,6 +44,7 @@ impl<'a, R: Runtime> Sweep<'a, R> {
             ahead: 2,
             storage: TileStorage::new(problem.weight),
             normalised_base: problem.normalised_base,
+            masked: Masked::new(inputs.mask.is_some(), problem.extent()[1]),
         };
         // Of a warp, along its way.
         let most = if tensor_cores { 16 } else { 2 };
@@ -77,6 +84,7 @@ impl<'a, R: Runtime> Sweep<'a, R> {
         Ok(Self {
             client,
             problem,
+            inputs,
             config,
         })
     }
@@ -91,6 +99,36 @@ impl<'a, R: Runtime> Sweep<'a, R> {
         }
     }
 
+    pub fn count(&self) -> CubeCount {
+        let [p, q] = self.problem.extent();
+        CubeCount::Static(
+            q.div_ceil(self.config.columns) as u32,
+            p.div_ceil(self.config.rows) as u32,
+            1,
+        )
+    }
+
+    /// L and R of the kernels, and what one access to each moves: B and A, or A and B
+    /// transposed.
+    pub fn factors(&self) -> [(ArrayArg<R>, usize); 2] {
+        let [p, q] = self.problem.extent();
+        let (left, right) = match self.problem.layout {
+            Layout::OutIn => (&self.inputs.lora_b, &self.inputs.lora_a),
+            Layout::InOut => (&self.inputs.lora_a, &self.inputs.lora_b),
+        };
+        let along = self.config.along;
+        [(left, p, !along), (right, q, along)].map(|(factor, n, ranks_first)| {
+            let width = factor_width(self.client, self.problem, ranks_first, n);
+            (array(factor, n * self.problem.rank), width)
+        })
+    }
+
+    /// ‖W‖, or something that is not read.
+    pub fn base_norm(&self) -> ArrayArg<R> {
+        let norms = self.inputs.base_norm.as_ref();
+        array(norms.unwrap_or(&self.inputs.magnitude), self.problem.d_out)
+    }
+
     /// Room for the sums of each split.
     pub fn partials(&self) -> Handle {
         self.client.empty(self.splits() * self.problem.d_out * 4)
@@ -99,7 +137,6 @@ impl<'a, R: Runtime> Sweep<'a, R> {
 
 pub(super) fn sweep_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeElement>(
     sweep: &Sweep<'_, R>,
-    inputs: &Inputs,
     partials: &Handle,
     merged: &Merged,
     goal: Goal,
@@ -107,15 +144,11 @@ pub(super) fn sweep_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEle
     let Sweep {
         client,
         problem,
+        inputs,
         config,
     } = *sweep;
     let [p, q] = problem.extent();
-    let rank = problem.rank;
-    let (left, right) = match problem.layout {
-        Layout::OutIn => (&inputs.lora_b, &inputs.lora_a),
-        Layout::InOut => (&inputs.lora_a, &inputs.lora_b),
-    };
-    let base_norm = inputs.base_norm.as_ref().unwrap_or(&inputs.magnitude);
+    let [(left, left_width), (right, right_width)] = sweep.factors();
     // SAFETY: with `guard` every access to the weight is checked in the kernel,
     // without it the cubes cover the extent exactly; accesses to the rest are
     // checked always.
@@ -123,27 +156,24 @@ pub(super) fn sweep_typed<R: Runtime, W: Float + CubeElement, A: Float + CubeEle
     unsafe {
         sweep::sweep::launch_unchecked::<W, A, R>(
             client,
-            CubeCount::Static(
-                q.div_ceil(config.columns) as u32,
-                p.div_ceil(config.rows) as u32,
-                1,
-            ),
+            sweep.count(),
             CubeDim::new_1d(config.units() as u32),
             vector_width(client, problem.weight, 8, q),
-            factor_width(client, problem, !config.along, p),
-            factor_width(client, problem, config.along, q),
+            left_width,
+            right_width,
             array(&inputs.weight, p * q),
-            array(left, p * rank),
-            array(right, q * rank),
-            array(base_norm, problem.d_out),
+            left,
+            right,
+            sweep.base_norm(),
             array(&inputs.magnitude, problem.d_out),
             array(partials, sweep.splits() * problem.d_out),
             array(&merged.norm, problem.d_out),
             array(&merged.weight, p * q),
             ExtentLaunch::new(p as u32, q as u32),
-            rank as u32,
+            problem.rank as u32,
             problem.scaling,
             problem.eps,
+            inputs.mask_args(),
             goal,
             config,
         );

@@ -1,4 +1,5 @@
 use super::config::{MatrixProducts, TILE_P, TILE_Q, WARP};
+use super::masked::Masked;
 use super::operand::Operand;
 use super::tile_storage::TileStorage;
 
@@ -28,6 +29,7 @@ pub(super) struct SweepConfig {
     pub ahead: usize,
     pub storage: TileStorage,
     pub normalised_base: bool,
+    pub masked: Masked,
 }
 
 impl SweepConfig {
@@ -46,6 +48,25 @@ impl SweepConfig {
             self.columns / TILE_Q
         } else {
             self.rows / TILE_P
+        }
+    }
+
+    /// Of which one lane holds elements.
+    pub fn own_channels(&self) -> usize {
+        if self.along { 2 } else { 8 }
+    }
+
+    /// Which of them element `i` of a lane's tile belongs to.
+    pub fn own_channel(&self, i: usize) -> usize {
+        if self.along { i / 8 } else { i % 8 }
+    }
+
+    /// Floats for ‖W‖ of the channels.
+    pub fn bases(&self) -> usize {
+        if self.normalised_base {
+            self.channels()
+        } else {
+            1
         }
     }
 

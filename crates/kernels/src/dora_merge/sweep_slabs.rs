@@ -8,15 +8,14 @@ use super::product::{Four, factor_block};
 use super::sweep_config::SweepConfig;
 use super::tile::Extent;
 
-/// `v += s·L·R` for this lane's part of the tile at (`row`, `column`) of the cube.
+/// L·R for this lane's part of the tile at (`row`, `column`) of the cube.
 #[cube]
-pub(super) fn add_update(
+pub(super) fn low_rank(
     left_slab: &SharedMemory<Four>,
     right_slab: &SharedMemory<Four>,
-    v: &mut Array<f32>,
+    to: &mut Array<f32>,
     row: u32,
     column: u32,
-    scaling: f32,
     scratch: &mut SharedMemory<f32>,
     #[comptime] config: SweepConfig,
 ) {
@@ -68,8 +67,7 @@ pub(super) fn add_update(
     for h in 0..2usize {
         #[unroll]
         for x in 0..8usize {
-            let update = acc[(x % 4) * 4 + h * 2 + x / 4];
-            v[h * 8 + x] = fma(update, scaling, v[h * 8 + x]);
+            to[h * 8 + x] = acc[(x % 4) * 4 + h * 2 + x / 4];
         }
     }
 }

@@ -5,8 +5,10 @@ use cubecl::prelude::*;
 use super::config::{Config, LANE, MatrixProducts, TILE_P, TILE_Q};
 use super::fragment::multiply;
 use super::layout::Layout;
+use super::masked::mask_tile;
 use super::product::{factor_element, load, unpack_all};
 use super::tile_storage::TileStorage;
+use crate::dropout_mask::MaskArgs;
 
 /// The two sizes of the weight, `[p, q]`.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
@@ -376,8 +378,8 @@ fn load_right<T: Float, N: Size>(
     }
 }
 
-/// V of this lane's part of a tile: `to` holds W and becomes W·base + s·L·R,
-/// where `base` is 1/‖W‖ by channel, or 1.
+/// V of this lane's part of a tile: `to` holds W and becomes W·base +
+/// s·mask∘(L·R), where `base` is 1/‖W‖ by channel, or 1.
 #[cube]
 pub(super) fn add_low_rank<T: Float, NL: Size>(
     left: &Array<Vector<T, NL>>,
@@ -390,6 +392,7 @@ pub(super) fn add_low_rank<T: Float, NL: Size>(
     slab_row: u32,
     extent: &Extent,
     scaling: f32,
+    mask: &MaskArgs,
     scratch: &mut SharedMemory<f32>,
     #[comptime] config: Config,
 ) {
@@ -404,6 +407,15 @@ pub(super) fn add_low_rank<T: Float, NL: Size>(
         extent,
         scratch,
         config,
+    );
+    mask_tile(
+        &mut update,
+        mask,
+        row,
+        column,
+        extent,
+        config.storage,
+        config.masked,
     );
     if comptime!(config.normalised_base) {
         let mut norms = Array::<f32>::new(comptime!(config.tile_channels()));

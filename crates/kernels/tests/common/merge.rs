@@ -6,6 +6,7 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use dacapo_kernels::dora_merge::reference::HostInputs;
 use dacapo_kernels::dora_merge::{self, Inputs, Layout, NormGradient, Problem, Products, Storage};
+use dacapo_kernels::dropout_mask::{self, MaskParams};
 use dacapo_rng::Stream;
 use half::{bf16, f16};
 
@@ -18,6 +19,8 @@ pub struct Case {
     pub host: HostInputs,
     /// dL/dW'.
     pub gradient: Vec<f64>,
+    /// Of `host.mask`.
+    pub mask: Option<MaskParams>,
 }
 
 impl fmt::Display for Case {
@@ -25,8 +28,16 @@ impl fmt::Display for Case {
         let p = &self.problem;
         write!(
             f,
-            "in {} out {} rank {} {:?} {:?}/{:?} {:?} normalised {}",
-            p.d_in, p.d_out, p.rank, p.layout, p.weight, p.factors, p.products, p.normalised_base
+            "in {} out {} rank {} {:?} {:?}/{:?} {:?} normalised {} masked {}",
+            p.d_in,
+            p.d_out,
+            p.rank,
+            p.layout,
+            p.weight,
+            p.factors,
+            p.products,
+            p.normalised_base,
+            self.mask.is_some()
         )
     }
 }
@@ -79,6 +90,7 @@ impl Case {
             problem,
             host,
             gradient,
+            mask: None,
         }
     }
 
@@ -116,6 +128,15 @@ impl Case {
             Layout::InOut => i * self.problem.d_out + o,
             Layout::OutIn => o * self.problem.d_in + i,
         }
+    }
+
+    /// With dropout of the update.
+    pub fn with_mask(mut self, rate: f64) -> Self {
+        let mask = MaskParams::new([1, 2], [3, 4], rate).expect("a rate");
+        let factors = dropout_mask::reference::dropout_mask(&mask, 0, self.host.weight.len());
+        self.host.mask = factors.into_iter().map(f64::from).collect();
+        self.mask = Some(mask);
+        self
     }
 
     /// Channel `o` of W and of B is 0.
@@ -187,6 +208,7 @@ impl Case {
             lora_b: upload(client, &self.host.lora_b, factors),
             magnitude: upload(client, &self.host.magnitude, Storage::F32),
             base_norm: norms,
+            mask: self.mask,
         }
     }
 

@@ -50,17 +50,12 @@ fn tensor(
     tensor.into_primitive().tensor()
 }
 
-/// Batch, m, k, n.
+/// Batch, m, k, n: each takes a GPU minutes to compile all kernels for.
 const SHAPES: &[[usize; 4]] = &[
-    [1, 1, 1, 1],
     [1, 1, 64, 64],
-    [1, 64, 64, 1],
-    [1, 64, 1, 64],
-    [1, 9, 6, 31],
     [1, 64, 64, 64],
     [1, 67, 131, 45],
     [3, 17, 16, 17],
-    [2, 65, 40, 33],
 ];
 
 #[test]

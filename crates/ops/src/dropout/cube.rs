@@ -4,7 +4,7 @@ use burn_cubecl::{
     tensor::CubeTensor,
 };
 use cubecl::server::ComputeServer;
-use dacapo_kernels::dropout_mask::{MaskDtype, MaskParams, dropout_apply};
+use dacapo_kernels::dropout_mask::{MaskDtype, dropout_apply};
 
 use super::{DropoutKernels, DropoutMask};
 
@@ -24,9 +24,7 @@ where
     fn dropout(x: FloatTensor<Self>, mask: &DropoutMask) -> FloatTensor<Self> {
         let x = into_contiguous(x);
         let len = x.meta.num_elements() as u64;
-        let params = MaskParams::new(mask.key, mask.upper, mask.rate);
-        let y = params
-            .and_then(|params| dropout_apply(&x.client, &params, &x.handle, len, MaskDtype::F32))
+        let y = dropout_apply(&x.client, &mask.params(), &x.handle, len, MaskDtype::F32)
             .unwrap_or_else(|error| panic!("dropout: {error}"));
         CubeTensor::new_contiguous(x.client, x.device, x.meta.shape().clone(), y, DType::F32)
     }

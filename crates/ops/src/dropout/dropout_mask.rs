@@ -1,3 +1,6 @@
+#[cfg(feature = "cube")]
+use dacapo_kernels::dropout_mask::MaskParams;
+
 /// What a dropout mask depends on: the words of `dacapo_rng::MaskKey`, and the rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropoutMask {
@@ -10,11 +13,18 @@ pub struct DropoutMask {
 }
 
 impl DropoutMask {
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let rate = self.rate;
         assert!(
             (0.0..1.0).contains(&rate),
             "dropout rate: expected 0 <= rate < 1, found {rate}"
         );
+    }
+
+    /// For the kernels. The rate has been checked.
+    #[cfg(feature = "cube")]
+    pub(crate) fn params(&self) -> MaskParams {
+        let params = MaskParams::new(self.key, self.upper, self.rate);
+        params.unwrap_or_else(|error| panic!("dropout: {error}"))
     }
 }

@@ -69,6 +69,7 @@ impl<R: CubeRuntime> Ready<R> {
             lora_b: handle(tensors.lora_b),
             magnitude: handle(tensors.magnitude),
             base_norm: None,
+            mask: None,
         };
         if problem.normalised_base {
             inputs.base_norm = Some(match base_norm {
@@ -85,6 +86,7 @@ impl<R: CubeRuntime> Ready<R> {
                 }
             });
         }
+        inputs.mask = spec.mask.map(|mask| mask.params());
         Ok(Self {
             problem,
             inputs,

@@ -1,4 +1,4 @@
-use crate::Precision;
+use crate::{DropoutMask, Precision};
 
 /// The constants of a DoRA merge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,4 +13,15 @@ pub struct MergeSpec {
     pub full_gradient: bool,
     /// Of the low-rank products; `Bf16` is computed as `Tf32`, which is no less exact.
     pub precision: Precision,
+    /// Dropout of the update B·A, by its elements in row-major order of `[in, out]`. The backward
+    /// pass makes the mask again.
+    pub mask: Option<DropoutMask>,
+}
+
+impl MergeSpec {
+    pub(super) fn check(&self) {
+        if let Some(mask) = &self.mask {
+            mask.check();
+        }
+    }
 }

@@ -36,8 +36,8 @@ use no_kernels as kernels;
 /// `dacapo-kernels`; `None` where the backend has none or they do not take these tensors, and
 /// plain tensor operations must do.
 ///
-/// `W' = m V / (n + eps)` by output channel, with `V = base + scaling (B A)^T`, `n = ‖V‖`, and
-/// `base` W or W/‖W‖; W' is V where n + eps is 0. W gets no gradient.
+/// `W' = m V / (n + eps)` by output channel, with `V = base + scaling mask (B A)^T`, `n = ‖V‖`,
+/// and `base` W or W/‖W‖; W' is V where n + eps is 0. W gets no gradient.
 ///
 /// The kernels take W, and A and B alike, in f32 or in a half type that the device has, m in f32,
 /// ranks up to 128, tensors of up to 2^31 elements, and constants that are finite in f32. Whether
@@ -45,9 +45,10 @@ use no_kernels as kernels;
 /// values: one layer is computed in one way for its whole life.
 ///
 /// # Panics
-/// If the shapes do not fit each other.
+/// If the shapes do not fit each other, or the mask's rate is NaN or outside `[0, 1)`.
 pub fn dora_merge<B: Backend>(inputs: &MergeInputs<B>, spec: &MergeSpec) -> Option<Tensor<B, 2>> {
     inputs.check();
+    spec.check();
     kernels::merged(inputs, spec)
 }
 
@@ -58,5 +59,6 @@ pub fn dora_merge<B: Backend>(inputs: &MergeInputs<B>, spec: &MergeSpec) -> Opti
 /// As [`dora_merge`].
 pub fn dora_norm<B: Backend>(inputs: &MergeInputs<B>, spec: &MergeSpec) -> Option<Tensor<B, 1>> {
     inputs.check();
+    spec.check();
     kernels::norm(inputs, spec)
 }

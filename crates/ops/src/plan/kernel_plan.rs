@@ -18,7 +18,7 @@ const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
 /// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
 /// that grows with every change of its bits.
-const FUSED: [(&str, u32); 3] = [("dora_merge", 1), ("dropout_mask", 1), ("adamw_step", 1)];
+const FUSED: [(&str, u32); 3] = [("dora_merge", 2), ("dropout_mask", 1), ("adamw_step", 1)];
 
 impl KernelPlan {
     /// The plan of this version.
