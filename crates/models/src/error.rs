@@ -105,6 +105,18 @@ pub enum ModelsError {
         classes: usize,
     },
 
+    /// There is no text, or one without tokens.
+    #[error(
+        "text {text} of {texts} has no tokens: expected at least a start and an end token; \
+         tokenize the texts before they are made a batch"
+    )]
+    EmptyText {
+        /// Which text.
+        text: usize,
+        /// How many there are.
+        texts: usize,
+    },
+
     /// A running statistic was given that the model does not have, or one is
     /// missing, or it has another shape.
     #[error(
