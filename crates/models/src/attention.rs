@@ -60,8 +60,10 @@ impl<B: Backend> Attention<B> {
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
-        let mut scores =
-            matmul(query, key.swap_dims(2, 3), self.precision).div_scalar((d_head as f64).sqrt());
+        // Not a division: Burn's backward of one rounds the reciprocal to f32.
+        let scale = (d_head as f64).sqrt().recip();
+        let scores = matmul(query, key.swap_dims(2, 3), self.precision);
+        let mut scores = scores.mul_scalar(scale);
         if self.causal {
             let (dtype, device) = (scores.dtype(), scores.device());
             let mask = TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]);

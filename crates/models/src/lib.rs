@@ -62,7 +62,9 @@ mod vit_config;
 pub use activation::Activation;
 pub use attention::Attention;
 pub use block::Block;
-pub use clip::{Clip, ClipConfig, TextTower, TokenBatch, TowerConfig, VisionTower};
+pub use clip::{
+    Clip, ClipConfig, TextTower, TokenBatch, TowerConfig, VisionTower, read_clip_weights,
+};
 pub use conv_net::ConvNet;
 pub use conv_net_config::ConvNetConfig;
 pub use digits::Digits;

@@ -7,6 +7,7 @@ mod text_tower;
 mod token_batch;
 mod tower_config;
 mod vision_tower;
+mod weights;
 
 use burn::tensor::backend::Backend;
 pub use clip_config::ClipConfig;
@@ -16,6 +17,7 @@ pub use text_tower::TextTower;
 pub use token_batch::TokenBatch;
 pub use tower_config::TowerConfig;
 pub use vision_tower::VisionTower;
+pub use weights::read_clip_weights;
 
 use crate::Block;
 
