@@ -1,10 +1,11 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::softmax, backend::Backend};
+use burn::tensor::{Tensor, TensorData, activation::softmax, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
 use dacapo_ops::{Precision, matmul};
-use dacapo_rng::{DropoutKey, Stream};
+use dacapo_rng::DropoutKey;
 
-use crate::VitConfig;
+use crate::block_config::BlockConfig;
+use crate::initial::Initial;
 
 /// Multi-head self-attention (Vaswani et al., "Attention Is All You Need",
 /// 2017) whose four projections can each carry an adapter.
@@ -19,6 +20,7 @@ pub struct Attention<B: Backend> {
     /// What the heads' concatenated outputs go through, `[d_model, d_model]`.
     pub out_proj: DoraLinear<B>,
     heads: usize,
+    causal: bool,
     #[module(skip)]
     pub(crate) dropout: KeyedDropout,
     #[module(skip)]
@@ -28,20 +30,16 @@ pub struct Attention<B: Backend> {
 impl<B: Backend> Attention<B> {
     /// Draws query, key, value, out_proj in that order. `path` is this
     /// module's stable path.
-    pub(crate) fn init(
-        config: &VitConfig,
-        path: &str,
-        stream: &mut Stream,
-        device: &B::Device,
-    ) -> Self {
+    pub(crate) fn init(config: &BlockConfig, path: &str, initial: &mut impl Initial<B>) -> Self {
         let d = config.d_model;
-        let mut linear = || DoraLinear::init(d, d, true, stream, device);
+        let mut linear = || initial.linear(d, d, true);
         Self {
             query: linear(),
             key: linear(),
             value: linear(),
             out_proj: linear(),
             heads: config.heads,
+            causal: config.causal,
             dropout: KeyedDropout::new(config.dropout, format!("{path}.dropout")),
             precision: Precision::F32,
         }
@@ -62,8 +60,15 @@ impl<B: Backend> Attention<B> {
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
-        let scores =
-            matmul(query, key.swap_dims(2, 3), self.precision).div_scalar((d_head as f64).sqrt());
+        // Not a division: Burn's backward of one rounds the reciprocal to f32.
+        let scale = (d_head as f64).sqrt().recip();
+        let scores = matmul(query, key.swap_dims(2, 3), self.precision);
+        let mut scores = scores.mul_scalar(scale);
+        if self.causal {
+            let (dtype, device) = (scores.dtype(), scores.device());
+            let mask = TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]);
+            scores = scores + Tensor::from_data(mask, (&device, dtype));
+        }
         let heads = matmul(softmax(scores, 3), value, self.precision);
         let joined = heads.swap_dims(1, 2).reshape([n, tokens, d_model]);
         let y = self.out_proj.forward(joined, dropout);
@@ -82,4 +87,15 @@ impl<B: Backend> Attention<B> {
             ..self
         })
     }
+}
+
+/// `[tokens, tokens]`, to be added to the scores: 0 up to the diagonal, and minus
+/// infinity after it.
+fn causal_mask(tokens: usize) -> Vec<f32> {
+    (0..tokens * tokens)
+        .map(|at| {
+            let after = at % tokens > at / tokens;
+            if after { f32::NEG_INFINITY } else { 0.0 }
+        })
+        .collect()
 }

@@ -2,9 +2,11 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear};
-use dacapo_rng::{DropoutKey, Stream};
+use dacapo_rng::DropoutKey;
 
-use crate::{Attention, Mlp, VitConfig};
+use crate::block_config::BlockConfig;
+use crate::initial::Initial;
+use crate::{Attention, Mlp};
 
 /// A pre-norm transformer block: `x + attn(norm1(x))`, then
 /// `x + mlp(norm2(x))`.
@@ -22,19 +24,15 @@ pub struct Block<B: Backend> {
 
 impl<B: Backend> Block<B> {
     /// Draws attn, mlp in that order. `path` is this module's stable path.
-    pub(crate) fn init(
-        config: &VitConfig,
-        path: &str,
-        stream: &mut Stream,
-        device: &B::Device,
-    ) -> Self {
+    pub(crate) fn init(config: &BlockConfig, path: &str, initial: &mut impl Initial<B>) -> Self {
         // Ones and zeros: no draws.
-        let norm = || LayerNormConfig::new(config.d_model).init(device);
+        let norm = LayerNormConfig::new(config.d_model);
+        let (norm1, norm2) = (norm.init(initial.device()), norm.init(initial.device()));
         Self {
-            norm1: norm(),
-            attn: Attention::init(config, &format!("{path}.attn"), stream, device),
-            norm2: norm(),
-            mlp: Mlp::init(config, &format!("{path}.mlp"), stream, device),
+            norm1,
+            attn: Attention::init(config, &format!("{path}.attn"), initial),
+            norm2,
+            mlp: Mlp::init(config, &format!("{path}.mlp"), initial),
         }
     }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Why a data set, a split, a configuration or a batch was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -105,6 +106,46 @@ pub enum ModelsError {
         classes: usize,
     },
 
+    /// There is no text, or one without tokens.
+    #[error(
+        "text {text} of {texts} has no tokens: expected at least a start and an end token; \
+         tokenize the texts before they are made a batch"
+    )]
+    EmptyText {
+        /// Which text.
+        text: usize,
+        /// How many there are.
+        texts: usize,
+    },
+
+    /// A file of weights cannot be read, or does not hold what it should.
+    #[error(
+        "weights {}: expected {expected}, found {found}; give the published weights of the \
+         architecture in the config", path.display()
+    )]
+    Weights {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// A file of weights lacks tensors of the model, or holds others.
+    #[error(
+        "weights {}: missing {missing:?}, unexpected {unexpected:?}; give the published weights \
+         of the architecture in the config", path.display()
+    )]
+    WeightNames {
+        /// The file or folder.
+        path: PathBuf,
+        /// Names that the architecture has and the file lacks.
+        missing: Vec<String>,
+        /// Names that the file has and the architecture lacks.
+        unexpected: Vec<String>,
+    },
+
     /// A running statistic was given that the model does not have, or one is
     /// missing, or it has another shape.
     #[error(
@@ -119,4 +160,18 @@ pub enum ModelsError {
         /// What was given.
         found: String,
     },
+}
+
+impl ModelsError {
+    pub(crate) fn weights(
+        path: &Path,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Weights {
+            path: path.to_owned(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
 }

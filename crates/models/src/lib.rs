@@ -41,22 +41,30 @@
 //! * It downloads nothing and reads no files; its data is compiled in.
 //! * It does not augment, shuffle or batch; the order of data is the trainer's.
 
+mod activation;
 mod attention;
 mod block;
+mod block_config;
 mod check;
+mod clip;
 mod conv_net;
 mod conv_net_config;
 mod digits;
 mod error;
 mod init;
+mod initial;
 mod loss;
 mod mlp;
 mod split;
 mod vit;
 mod vit_config;
 
+pub use activation::Activation;
 pub use attention::Attention;
 pub use block::Block;
+pub use clip::{
+    Clip, ClipConfig, TextTower, TokenBatch, TowerConfig, VisionTower, read_clip_weights,
+};
 pub use conv_net::ConvNet;
 pub use conv_net_config::ConvNetConfig;
 pub use digits::Digits;

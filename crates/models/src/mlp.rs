@@ -1,13 +1,13 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::gelu, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
-use dacapo_rng::{DropoutKey, Stream};
+use dacapo_rng::DropoutKey;
 
-use crate::VitConfig;
+use crate::Activation;
+use crate::block_config::BlockConfig;
+use crate::initial::Initial;
 
-/// The two-layer perceptron of a transformer block, with the exact GELU
-/// (Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016: with `erf`, not
-/// its `tanh` approximation).
+/// The two-layer perceptron of a transformer block.
 #[derive(Module, Debug)]
 pub struct Mlp<B: Backend> {
     /// `[d_model, d_mlp]`.
@@ -15,28 +15,26 @@ pub struct Mlp<B: Backend> {
     /// `[d_mlp, d_model]`.
     pub fc2: DoraLinear<B>,
     #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
     pub(crate) dropout: KeyedDropout,
 }
 
 impl<B: Backend> Mlp<B> {
     /// Draws fc1, fc2 in that order. `path` is this module's stable path.
-    pub(crate) fn init(
-        config: &VitConfig,
-        path: &str,
-        stream: &mut Stream,
-        device: &B::Device,
-    ) -> Self {
+    pub(crate) fn init(config: &BlockConfig, path: &str, initial: &mut impl Initial<B>) -> Self {
         let (d_model, d_mlp) = (config.d_model, config.d_mlp);
         Self {
-            fc1: DoraLinear::init(d_model, d_mlp, true, stream, device),
-            fc2: DoraLinear::init(d_mlp, d_model, true, stream, device),
+            fc1: initial.linear(d_model, d_mlp, true),
+            fc2: initial.linear(d_mlp, d_model, true),
+            activation: config.activation,
             dropout: KeyedDropout::new(config.dropout, format!("{path}.dropout")),
         }
     }
 
     /// `[n, tokens, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
-        let hidden = gelu(self.fc1.forward(x, dropout));
+        let hidden = self.activation.forward(self.fc1.forward(x, dropout));
         let y = self.fc2.forward(hidden, dropout);
         self.dropout.apply(y, dropout)
     }

@@ -5,12 +5,8 @@ use dacapo_dora::{DoraError, DoraLinear, DoraTargets, set_precision};
 use dacapo_ops::Precision;
 use dacapo_rng::{DropoutKey, Stream};
 
-use crate::init::normal;
+use crate::initial::{Drawn, Initial};
 use crate::{Block, ModelsError, VitConfig};
-
-/// Deviation of the class token's and the positions' initial values
-/// (Dosovitskiy et al.'s code; here without truncation).
-const TOKEN_STD: f64 = 0.02;
 
 /// A vision transformer (Dosovitskiy et al., "An Image is Worth 16x16 Words",
 /// 2021) for square images of one channel: patches, a class token, learned
@@ -54,15 +50,16 @@ impl<B: Backend> Vit<B> {
         config.validate()?;
         let d = config.d_model;
         let patch = config.patch_size * config.patch_size;
+        let initial = &mut Drawn { stream, device };
         Ok(Self {
-            class_token: normal([1, 1, d], TOKEN_STD, stream, device),
-            positions: normal([1, 1 + config.patches(), d], TOKEN_STD, stream, device),
-            patch_embed: DoraLinear::init(patch, d, true, stream, device),
+            class_token: initial.tokens([1, 1, d]),
+            positions: initial.tokens([1, 1 + config.patches(), d]),
+            patch_embed: initial.linear(patch, d, true),
             blocks: (0..config.blocks)
-                .map(|i| Block::init(config, &format!("blocks.{i}"), stream, device))
+                .map(|i| Block::init(&config.block(), &format!("blocks.{i}"), initial))
                 .collect(),
             norm: LayerNormConfig::new(d).init(device),
-            head: DoraLinear::init(d, config.classes, true, stream, device),
+            head: initial.linear(d, config.classes, true),
             config: config.clone(),
         })
     }

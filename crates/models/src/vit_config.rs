@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ModelsError;
+use crate::block_config::BlockConfig;
 use crate::check::{dropout, positive, require};
+use crate::{Activation, ModelsError};
 
 /// The sizes of a [`Vit`](crate::Vit). The defaults are those of the shipped
 /// digits model (about 136,000 parameters).
@@ -73,5 +74,16 @@ impl VitConfig {
     pub fn patches(&self) -> usize {
         let along = self.image_size / self.patch_size;
         along * along
+    }
+
+    pub(crate) fn block(&self) -> BlockConfig {
+        BlockConfig {
+            d_model: self.d_model,
+            heads: self.heads,
+            d_mlp: self.d_mlp,
+            activation: Activation::Gelu,
+            causal: false,
+            dropout: self.dropout,
+        }
     }
 }

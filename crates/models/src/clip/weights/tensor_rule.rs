@@ -1,0 +1,105 @@
+/// How one tensor of the model is made of one of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TensorRule {
+    /// The model's stable path.
+    pub ours: String,
+    /// The model's shape.
+    pub shape: Vec<usize>,
+    /// The name in the file.
+    pub source: String,
+    /// The shape in the file.
+    pub source_shape: Vec<usize>,
+    pub take: Take,
+}
+
+/// What is done with the values in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Take {
+    /// They are in the model's order.
+    All,
+    /// A matrix `[rows, columns]` is turned: `[out, in]`, as PyTorch stores it, to
+    /// `[in, out]`. All dimensions of the source after the first are one.
+    Turned,
+    /// This third of the rows, which are queries, keys and values.
+    Third(usize),
+    /// That third, turned.
+    ThirdTurned(usize),
+}
+
+impl TensorRule {
+    /// A tensor in the model's order, perhaps of another shape.
+    pub fn all(
+        ours: impl Into<String>,
+        shape: &[usize],
+        source: impl Into<String>,
+        source_shape: &[usize],
+    ) -> Self {
+        Self {
+            ours: ours.into(),
+            shape: shape.to_vec(),
+            source: source.into(),
+            source_shape: source_shape.to_vec(),
+            take: Take::All,
+        }
+    }
+
+    /// A weight `[in, out]` from `[out, in]`.
+    pub fn turned(ours: String, [d_in, d_out]: [usize; 2], source: String) -> Self {
+        Self {
+            ours,
+            shape: vec![d_in, d_out],
+            source,
+            source_shape: vec![d_out, d_in],
+            take: Take::Turned,
+        }
+    }
+
+    /// Weight `[in, out]` and bias of a linear layer.
+    pub fn linear(ours: &str, sizes: [usize; 2], source: &str) -> [Self; 2] {
+        let bias = [sizes[1]];
+        [
+            Self::turned(format!("{ours}.weight"), sizes, format!("{source}.weight")),
+            Self::all(
+                format!("{ours}.bias"),
+                &bias,
+                format!("{source}.bias"),
+                &bias,
+            ),
+        ]
+    }
+
+    /// Both tensors of a layer norm.
+    pub fn norm(ours: &str, d: usize, source: &str) -> [Self; 2] {
+        [("gamma", "weight"), ("beta", "bias")].map(|(own, name)| {
+            Self::all(
+                format!("{ours}.{own}"),
+                &[d],
+                format!("{source}.{name}"),
+                &[d],
+            )
+        })
+    }
+
+    /// The model's values, of those in the file.
+    pub fn apply(&self, values: Vec<f32>) -> Vec<f32> {
+        let third = values.len() / 3;
+        match self.take {
+            Take::All => values,
+            Take::Turned => turned(&values, self.shape[1]),
+            Take::Third(part) => values[part * third..(part + 1) * third].to_vec(),
+            Take::ThirdTurned(part) => {
+                turned(&values[part * third..(part + 1) * third], self.shape[1])
+            }
+        }
+    }
+}
+
+/// `[rows, columns]`, row-major, as `[columns, rows]`.
+fn turned(values: &[f32], rows: usize) -> Vec<f32> {
+    let columns = values.len() / rows;
+    let mut to = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        to.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    to
+}

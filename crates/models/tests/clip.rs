@@ -1,0 +1,410 @@
+//! CLIP against Hugging Face's CLIPModel in PyTorch: features, logits, DoRA's gradients and 50
+//! steps, with weights in either layout.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+use burn_flex::Flex;
+use common::{DEVICE, Train, assert_close, numbers, size};
+use dacapo_adamw::{AdamW, AdamWConfig, ParamSpec};
+use dacapo_dora::{DoraConfig, Flavour, attach_matching};
+use dacapo_models::{Clip, ClipConfig, ModelsError, TokenBatch, TowerConfig, read_clip_weights};
+use dacapo_rng::Stream;
+use serde_json::Value;
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("golden/clip.json")).expect("JSON")
+}
+
+fn golden_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn config(golden: &Value) -> ClipConfig {
+    let tower = |key: &str| {
+        let sizes = common::sizes(&golden[key]);
+        TowerConfig {
+            d_model: sizes[0],
+            d_mlp: sizes[1],
+            blocks: sizes[2],
+            heads: sizes[3],
+        }
+    };
+    ClipConfig {
+        image_size: size(&golden["image_size"]),
+        patch_size: size(&golden["patch_size"]),
+        vision: tower("vision"),
+        text: tower("text"),
+        vocabulary: size(&golden["vocabulary"]),
+        context: size(&golden["context"]),
+        d_embed: size(&golden["d_embed"]),
+        ..ClipConfig::vit_b_32()
+    }
+}
+
+/// Sets the parameters that it has values for.
+struct Load<'a> {
+    path: Vec<String>,
+    values: &'a BTreeMap<String, TensorData>,
+    dtype: DType,
+    loaded: usize,
+}
+
+impl ModuleMapper<Train> for Load<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(
+        &mut self,
+        param: Param<Tensor<Train, D>>,
+    ) -> Param<Tensor<Train, D>> {
+        let Some(data) = self.values.get(&self.path.join(".")) else {
+            return param;
+        };
+        self.loaded += 1;
+        let dtype = self.dtype;
+        param.map(|old| {
+            assert_eq!(old.dims().as_slice(), data.shape.as_slice());
+            Tensor::from_data(data.clone(), (&DEVICE, dtype))
+                .set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+fn load(model: Clip<Train>, values: &BTreeMap<String, TensorData>, dtype: DType) -> Clip<Train> {
+    let mut load = Load {
+        path: Vec::new(),
+        values,
+        dtype,
+        loaded: 0,
+    };
+    let model = model.map(&mut load);
+    assert_eq!(load.loaded, values.len(), "every value has a place");
+    model
+}
+
+fn pretrained(golden: &Value, file: &str, dtype: DType) -> Clip<Train> {
+    let config = config(golden);
+    let weights = read_clip_weights(&golden_file(file), &config).expect("golden weights");
+    let model = Clip::zeros(&config, &DEVICE).expect("a valid config");
+    assert_eq!(common::values(&model).len(), weights.len());
+    load(model, &weights, dtype).no_grad()
+}
+
+struct Inputs {
+    images: Tensor<Train, 4>,
+    texts: TokenBatch,
+    targets: Tensor<Train, 2>,
+}
+
+fn inputs(golden: &Value, dtype: DType) -> Inputs {
+    let side = size(&golden["image_size"]);
+    let texts = golden["texts"].as_array().expect("a list");
+    let ids = |text: &Value| {
+        common::sizes(text)
+            .into_iter()
+            .map(|id| id as u32)
+            .collect()
+    };
+    let texts: Vec<Vec<u32>> = texts.iter().map(ids).collect();
+    let images = numbers(&golden["images"]);
+    let n = images.len() / (3 * side * side);
+    let targets = TensorData::new(numbers(&golden["targets"]), [n, texts.len()]);
+    Inputs {
+        images: Tensor::from_data(
+            TensorData::new(images, [n, 3, side, side]),
+            (&DEVICE, dtype),
+        ),
+        texts: TokenBatch::new(texts).expect("texts"),
+        targets: Tensor::from_data(targets, (&DEVICE, dtype)),
+    }
+}
+
+fn assert_features(file: &str, dtype: DType, tolerance: f64) {
+    let golden = golden();
+    let model = pretrained(&golden, file, dtype);
+    let Inputs { images, texts, .. } = inputs(&golden, dtype);
+    let plain = |key: &str| numbers(&golden["plain"][key]);
+    let seen = model.visual.forward(images.clone(), None);
+    assert_eq!(seen.dtype(), dtype);
+    assert_close(
+        "images",
+        &seen.into_data(),
+        &plain("image_features"),
+        tolerance,
+    );
+    let read = model.text.forward(&texts, None).into_data();
+    assert_close("texts", &read, &plain("text_features"), tolerance);
+    let logits = model.forward(images, &texts, None).into_data();
+    assert_close("logits", &logits, &plain("logits"), tolerance);
+}
+
+#[test]
+fn features_differ_from_pytorch() {
+    for file in ["clip_hf.safetensors", "clip_openai.safetensors"] {
+        assert_features(file, DType::F32, 1e-5);
+        assert_features(file, DType::F64, 1e-10);
+    }
+}
+
+#[test]
+fn layouts_give_other_weights() {
+    let config = config(&golden());
+    let read = |file| read_clip_weights(&golden_file(file), &config).expect("golden weights");
+    assert_eq!(read("clip_hf.safetensors"), read("clip_openai.safetensors"));
+}
+
+/// With the golden adapters of the researchers' form.
+fn adapted(golden: &Value, dtype: DType) -> Clip<Train> {
+    let rank = size(&golden["rank"]);
+    let dora = DoraConfig {
+        flavour: Flavour::ClipHba,
+        rank,
+        alpha: golden["alpha"].as_f64().expect("a number"),
+        dropout: 0.0,
+    };
+    let values: BTreeMap<String, TensorData> = golden["adapters"]
+        .as_object()
+        .expect("a map")
+        .iter()
+        .map(|(path, values)| {
+            let values = numbers(values);
+            let len = values.len();
+            let shape = match path.rsplit('.').next() {
+                Some("lora_a") => vec![rank, len / rank],
+                Some("lora_b") => vec![len / rank, rank],
+                _ => vec![len],
+            };
+            (path.clone(), TensorData::new(values, shape))
+        })
+        .collect();
+    let targets: Vec<String> = values
+        .keys()
+        .filter_map(|path| path.strip_suffix(".adapter.magnitude"))
+        .map(str::to_owned)
+        .collect();
+    let model = pretrained(golden, "clip_hf.safetensors", dtype);
+    let stream = &mut Stream::named(7, "init");
+    let (model, attached) = attach_matching(model, &targets, &dora, stream).expect("attachable");
+    assert_eq!(attached.len(), targets.len());
+    // m starts as the norm, in PyTorch too.
+    for (path, value) in common::values(&model) {
+        if path.ends_with(".magnitude") {
+            let wanted: Vec<f64> = values[&path].iter().collect();
+            assert_close(&path, &value, &wanted, 1e-6);
+        }
+    }
+    load(model, &values, dtype)
+}
+
+fn loss(model: &Clip<Train>, inputs: &Inputs) -> Tensor<Train, 1> {
+    let logits = model.forward(inputs.images.clone(), &inputs.texts, None);
+    let error = logits - inputs.targets.clone();
+    (error.clone() * error).mean()
+}
+
+fn assert_training(dtype: DType, [first, last]: [f64; 2]) {
+    let golden = golden();
+    let mut model = adapted(&golden, dtype);
+    let inputs = inputs(&golden, dtype);
+    let logits = model.forward(inputs.images.clone(), &inputs.texts, None);
+    let wanted = numbers(&golden["adapted"]["logits"]);
+    assert_close("logits", &logits.into_data(), &wanted, first);
+
+    let adamw = AdamW::new(AdamWConfig {
+        lr: golden["lr"].as_f64().expect("a number"),
+        ..AdamWConfig::default()
+    })
+    .expect("a valid config");
+    let specs: BTreeMap<String, ParamSpec> = common::values(&model)
+        .into_iter()
+        .filter(|(path, _)| path.contains(".adapter."))
+        .map(|(path, data)| (path, ParamSpec::new(data.shape.to_vec(), data.dtype)))
+        .collect();
+    let mut state = adamw.init::<Flex>(&specs, &DEVICE).expect("specs");
+    let losses = numbers(&golden["losses"]);
+    for (step, wanted) in losses.iter().enumerate() {
+        let loss = loss(&model, &inputs);
+        let grads = common::gradients(&model, &loss.backward());
+        let found = loss.into_data();
+        let tolerance = first + (last - first) * step as f64 / losses.len() as f64;
+        assert_close(&format!("loss {step}"), &found, &[*wanted], tolerance);
+        if step == 0 {
+            for (path, wanted) in golden["adapted"]["gradients"].as_object().expect("a map") {
+                assert_close(path, &grads[path], &numbers(wanted), first);
+            }
+            // Nothing else is trained.
+            assert!(grads.keys().eq(specs.keys()));
+        }
+        let flat = |values: BTreeMap<String, TensorData>| {
+            let flat = |(path, data): (String, TensorData)| {
+                let len = data.num_elements();
+                let flat = TensorData {
+                    shape: [len].into(),
+                    ..data
+                };
+                (path, Tensor::<Flex, 1>::from_data(flat, (&DEVICE, dtype)))
+            };
+            values.into_iter().map(flat).collect::<BTreeMap<_, _>>()
+        };
+        let mut params = common::values(&model);
+        params.retain(|path, _| specs.contains_key(path));
+        let (params, next, _) = adamw
+            .step(state, flat(params), flat(grads), 1.0)
+            .expect("a step");
+        state = next;
+        let values = params
+            .into_iter()
+            .map(|(path, value)| {
+                let data = TensorData {
+                    shape: specs[&path].shape.clone().into(),
+                    ..value.into_data()
+                };
+                (path, data)
+            })
+            .collect();
+        model = load(model, &values, dtype);
+    }
+    let trained = common::values(&model);
+    for (path, wanted) in golden["trained"].as_object().expect("a map") {
+        assert_close(path, &trained[path], &numbers(wanted), last);
+    }
+}
+
+#[test]
+fn training_differs_from_pytorch_in_f64() {
+    assert_training(DType::F64, [1e-10, 1e-8]);
+}
+
+#[test]
+fn training_differs_from_pytorch_in_f32() {
+    assert_training(DType::F32, [1e-5, 1e-3]);
+}
+
+#[test]
+fn padding_after_the_end_token_is_read() {
+    let golden = golden();
+    let model = pretrained(&golden, "clip_hf.safetensors", DType::F32);
+    let Inputs { texts, .. } = inputs(&golden, DType::F32);
+    let mut padded = texts.texts().to_vec();
+    for text in &mut padded {
+        text.resize(9, 0);
+    }
+    let padded = TokenBatch::new(padded).expect("texts");
+    assert_eq!(padded, texts);
+    // Alone and beside a longer one a text has the same features.
+    let together = model.text.forward(&texts, None).into_data();
+    let alone = TokenBatch::new(vec![texts.texts()[0].clone()]).expect("a text");
+    let alone = model.text.forward(&alone, None).into_data();
+    let together: Vec<f64> = together.iter::<f64>().take(alone.num_elements()).collect();
+    assert_close("features", &alone, &together, 1e-6);
+}
+
+fn refused(path: &Path, config: &ClipConfig) -> String {
+    match read_clip_weights(path, config) {
+        Err(error @ (ModelsError::Weights { .. } | ModelsError::WeightNames { .. })) => {
+            error.to_string()
+        }
+        other => panic!("expected an error, found {other:?}"),
+    }
+}
+
+#[test]
+fn weights_of_another_architecture_are_loaded() {
+    let right = config(&golden());
+    let file = golden_file("clip_hf.safetensors");
+    let mut wrong = right.clone();
+    wrong.vision.blocks = 4;
+    let message = refused(&file, &wrong);
+    assert!(
+        message.contains("vision_model.encoder.layers.3.self_attn.q_proj.weight"),
+        "{message}"
+    );
+    assert!(message.contains("unexpected []"), "{message}");
+    let mut wrong = right.clone();
+    wrong.text.blocks = 1;
+    let message = refused(&file, &wrong);
+    assert!(message.contains("missing []"), "{message}");
+    assert!(
+        message.contains("text_model.encoder.layers.1.mlp.fc1.bias"),
+        "{message}"
+    );
+    let wrong = ClipConfig {
+        vocabulary: 41,
+        ..right
+    };
+    let message = refused(&file, &wrong);
+    assert!(
+        message.contains("text_model.embeddings.token_embedding.weight"),
+        "{message}"
+    );
+    assert!(
+        message.contains("[41, 12]") && message.contains("[40, 12]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn damaged_weights_are_loaded() {
+    let config = config(&golden());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("model.safetensors");
+    let whole = fs::read(golden_file("clip_hf.safetensors")).expect("golden weights");
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&file, &whole[..length]).expect("written");
+        refused(&file, &config);
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    fs::write(&file, longer).expect("written");
+    refused(&file, &config);
+    // Not a number, in the last tensor.
+    let mut nan = whole.clone();
+    let end = nan.len();
+    nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&file, nan).expect("written");
+    assert!(refused(folder.path(), &config).contains("NaN"));
+    fs::write(&file, &whole).expect("written");
+    assert!(read_clip_weights(folder.path(), &config).is_ok());
+}
+
+#[test]
+fn sharded_weights_differ_from_whole_ones() {
+    let config = config(&golden());
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = fs::read(golden_file("clip_hf.safetensors")).expect("golden weights");
+    let whole = safetensors::SafeTensors::deserialize(&bytes).expect("golden weights");
+    let mut map = serde_json::Map::new();
+    for (shard, name) in ["a.safetensors", "b.safetensors"].into_iter().enumerate() {
+        let mut names: Vec<String> = whole.names().into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        let own = names.iter().enumerate().filter(|(i, _)| i % 2 == shard);
+        let views: Vec<_> = own
+            .map(|(_, tensor)| {
+                map.insert(tensor.clone(), name.into());
+                (tensor.clone(), whole.tensor(tensor).expect("its own name"))
+            })
+            .collect();
+        let shard = safetensors::serialize(views, None).expect("serialised");
+        fs::write(folder.path().join(name), shard).expect("written");
+    }
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    fs::write(folder.path().join("model.safetensors.index.json"), index).expect("written");
+    let sharded = read_clip_weights(folder.path(), &config).expect("both shards");
+    let whole = read_clip_weights(&golden_file("clip_hf.safetensors"), &config);
+    assert_eq!(sharded, whole.expect("golden weights"));
+    fs::remove_file(folder.path().join("b.safetensors")).expect("removed");
+    assert!(refused(folder.path(), &config).contains("b.safetensors"));
+}
