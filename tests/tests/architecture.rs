@@ -12,6 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
+    ("dacapo-pth", &[]),
     ("dacapo-kernels", &[]),
     ("dacapo-ops", &["dacapo-kernels"]),
     ("dacapo-adamw", &["dacapo-ops"]),
@@ -123,9 +124,9 @@ fn library_depends_on_the_tests() {
 }
 
 #[test]
-fn rng_or_record_learns_of_burn() {
+fn rng_record_or_pth_learns_of_burn() {
     let packages = packages();
-    for name in ["dacapo-rng", "dacapo-record"] {
+    for name in ["dacapo-rng", "dacapo-record", "dacapo-pth"] {
         // Not even for their tests.
         let all = packages[name]["dependencies"].as_array().expect("a list");
         for dependency in all {

@@ -1,0 +1,361 @@
+//! Damaged and malicious files.
+
+mod common;
+
+use common::{GOLDEN, archive, assert_says, file, read_all, read_golden, refusal};
+
+/// A tensor of the 16 bytes of [`file`]'s storage: everything after the storage.
+fn tensor(storage: &[u8], rest: &[u8]) -> Vec<u8> {
+    let parts: [&[u8]; 5] = [
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage",
+        storage,
+        b"tQ",
+        rest,
+        b"\x89ccollections\nOrderedDict\n)RtR",
+    ];
+    file(&parts.concat())
+}
+
+const FLOATS: &[u8] = b"ctorch\nFloatStorage\nX\x01\0\0\x000X\x06\0\0\0cuda:0K\x04";
+
+#[test]
+fn truncation_passes_or_panics() {
+    for name in GOLDEN.into_iter().chain(["before-1.6.pth"]) {
+        let whole = read_golden(name);
+        for len in 0..whole.len() {
+            let error = read_all(whole[..len].to_vec()).expect_err("it is cut short");
+            assert_says(&error.to_string(), &["test.pth: ", "expected ", "found "]);
+        }
+    }
+}
+
+/// Names, sizes and offsets outside the checksums may change without an effect.
+#[test]
+fn corruption_changes_a_value_or_panics() {
+    let mut seed = 1_u64;
+    let mut next = || {
+        seed = seed
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (seed >> 33) as usize
+    };
+    let (mut refused, mut unharmed) = (0, 0);
+    for name in GOLDEN {
+        let whole = read_golden(name);
+        let expected = read_all(whole.clone()).unwrap();
+        for _ in 0..3000 {
+            let (mut bytes, at) = (whole.clone(), next() % whole.len());
+            bytes[at] ^= 1 + (next() % 255) as u8;
+            match read_all(bytes) {
+                Ok(found) => {
+                    assert_eq!(found, expected, "{name}: byte {at}");
+                    unharmed += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(
+        refused > unharmed / 4,
+        "{refused} refused, {unharmed} unharmed"
+    );
+}
+
+/// The same inside the pickle, with a right checksum: any value or an error.
+#[test]
+fn corrupt_pickle_panics() {
+    for name in ["plain.pth", "views.pth", "model.pth"] {
+        let whole = read_golden(name);
+        let after = whole.windows(4).position(|bytes| bytes == b"PK\x07\x08");
+        // The first entry, up to its data descriptor.
+        let pickle = &whole[64..after.expect("torch writes one")];
+        assert!(pickle.starts_with(b"\x80\x02") && pickle.ends_with(b"."));
+        for at in 0..pickle.len() {
+            for change in [1, 0x20, 0x80, 0xff] {
+                let mut pickle = pickle.to_vec();
+                pickle[at] ^= change;
+                let _ = read_all(with_storages(&pickle));
+            }
+            read_all(with_storages(&pickle[..at])).expect_err("it is cut short");
+        }
+    }
+}
+
+/// A file of this pickle and storages of 64 bytes.
+fn with_storages(pickle: &[u8]) -> Vec<u8> {
+    let names: Vec<String> = (0..20).map(|key| format!("a/data/{key}")).collect();
+    let storages = names.iter().map(|name| (name.as_str(), &[1_u8; 64][..]));
+    let entries: Vec<(&str, &[u8])> = [("a/data.pkl", pickle)]
+        .into_iter()
+        .chain(storages)
+        .collect();
+    archive(&entries)
+}
+
+#[test]
+fn function_is_executed_or_not_named() {
+    let message = refusal(file(b"cos\nsystem\nX\x02\0\0\0ls\x85R"));
+    assert_says(
+        &message,
+        &[
+            "test.pth: a/data.pkl at byte 2: ",
+            "the global `os.system`",
+            "never executed",
+        ],
+    );
+    assert_says(&refusal(file(b"cposix\nsystem\n")), &["`posix.system`"]);
+    assert_says(
+        &refusal(file(b"c__builtin__\neval\n")),
+        &["`__builtin__.eval`"],
+    );
+    // Known, but no value.
+    assert_says(&refusal(file(b"ctorch\nfloat32\n")), &["`torch.float32`"]);
+    // Only TorchScript archives have classes.
+    assert_says(
+        &refusal(file(b"c__torch__\nM\n)\x81}b")),
+        &["`__torch__.M`"],
+    );
+}
+
+#[test]
+fn opcode_of_another_protocol_is_taken() {
+    // INST, OBJ, STACK_GLOBAL, EXT1, PERSID, POP, DUP, LONG4, BINBYTES, FRAME.
+    for opcode in b"io\x93\x82P02\x8bB\x95" {
+        let message = refusal(file(&[b'N', *opcode, 0, 0, 0, 0, b'\n', b'\n']));
+        assert_says(&message, &["a/data.pkl at byte 3", "found opcode 0x"]);
+    }
+    let message = refusal(archive(&[("a/data.pkl", b"\x80\x04N.")]));
+    assert_says(&message, &["protocol 2", "protocol 4"]);
+}
+
+#[test]
+fn stack_or_memo_is_believed() {
+    for pickle in [
+        &b""[..],
+        b"t",
+        b"\x85",
+        b"N(\x85",
+        b"h\x07",
+        b"j\xff\xff\xff\xff",
+        b"q\0",
+        b"Nb",
+        b"R",
+        b"a",
+        b"e",
+        b"}(NuN",
+        b"}(Nu",
+        b"NNs",
+        b"](K\x01uN",
+        b"Q",
+        b"NQ",
+        b"N)R",
+        b"ccollections\nOrderedDict\n)\x81",
+        b"ccollections\nOrderedDict\n)R}X\x01\0\0\0aNsb",
+        b"}]Ns",
+        b"cnumpy\nndarray\n",
+        b"cnumpy\ndtype\nX\x02\0\0\0O8\x89\x88\x87R",
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nNN\x87R",
+    ] {
+        let message = refusal(file(pickle));
+        assert_says(&message, &["a/data.pkl at byte ", "expected ", "found "]);
+    }
+}
+
+#[test]
+fn length_beyond_the_file_is_allocated() {
+    let message = refusal(file(b"X\xff\xff\xff\xffabc"));
+    assert_says(
+        &message,
+        &["expected 4294967295 more bytes, found 4 until the end"],
+    );
+    refusal(file(b"\x8a\xff"));
+    refusal(file(&[b"\x8a\x11".as_slice(), &[1; 17]].concat()));
+}
+
+#[test]
+fn nesting_overflows_the_stack() {
+    for (open, close) in [(&b"]"[..], &b"a"[..]), (b")", b"\x85"), (b"}N", b"s")] {
+        let deep = [open.repeat(200_000), b"N".to_vec(), close.repeat(200_000)].concat();
+        let message = refusal(file(&deep));
+        assert_says(
+            &message,
+            &["expected values that are nested at most 100 deep"],
+        );
+    }
+    // A list inside itself.
+    assert_says(&refusal(file(b"]q\0h\0a")), &["nested at most 100 deep"]);
+}
+
+#[test]
+fn small_pickle_becomes_a_large_value() {
+    // Every list holds the one before ten times.
+    let mut pickle = b"]q\0".to_vec();
+    for level in 0..30_u8 {
+        let inner = [b'h', level].repeat(10);
+        pickle.extend([&b"]("[..], &inner, b"eq", &[level + 1]].concat());
+    }
+    assert_says(
+        &refusal(file(&pickle)),
+        &["repeats itself into a very large value"],
+    );
+    // One long text, encoded again and again.
+    let mut pickle = b"(c_codecs\nencode\nq\0X\x10\x27\0\0".to_vec();
+    pickle.extend([b'a'; 10_000]);
+    pickle.extend(b"q\x01X\x06\0\0\0latin1q\x02\x86R");
+    pickle.extend(b"h\0h\x01h\x02\x86R".repeat(1000));
+    pickle.push(b't');
+    assert_says(
+        &refusal(file(&pickle)),
+        &["repeats itself into a very large value"],
+    );
+}
+
+#[test]
+fn tensor_leaves_its_storage() {
+    assert!(read_all(tensor(FLOATS, b"K\0K\x04\x85K\x01\x85")).is_ok());
+    for rest in [
+        &b"K\x01K\x04\x85K\x01\x85"[..],
+        b"K\0K\x05\x85K\x01\x85",
+        b"K\0K\x04\x85K\x02\x85",
+        // Offsets, sizes and strides that overflow.
+        b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x04\x85K\x01\x85",
+        b"K\0\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85K\x01\x85",
+        b"K\0K\x04\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85",
+        b"K\0\x8a\x08\0\0\0\0\0\0\0\x40K\x04\x86K\0K\0\x86",
+        b"K\0J\xff\xff\xff\xff\x85K\x01\x85",
+        b"K\0K\x04\x85J\xff\xff\xff\xff\x85",
+        b"K\0K\x04\x85)",
+        b"NK\x04\x85K\x01\x85",
+        // An expanded tensor, larger than the file.
+        b"K\0M\x10\x27\x85K\0\x85",
+    ] {
+        assert_says(&refusal(tensor(FLOATS, rest)), &["a/data.pkl at byte "]);
+    }
+}
+
+#[test]
+fn stride_that_is_never_taken_overflows() {
+    // Shape (1, 2, 2), strides (2^64 - 1, 1, 2).
+    let largest = b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\0";
+    let rest = [b"K\0K\x01K\x02K\x02\x87", &largest[..], b"K\x01K\x02\x87"].concat();
+    let found = read_all(tensor(FLOATS, &rest)).unwrap();
+    let bytes = "00010203".to_owned() + "08090a0b" + "04050607" + "0c0d0e0f";
+    assert_eq!(
+        found,
+        serde_json::json!({"tensor": ["float32", [1, 2, 2], bytes]})
+    );
+}
+
+#[test]
+fn empty_tensor_of_a_huge_shape_is_allocated() {
+    let huge = b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f";
+    let rest = [huge, &huge[..], huge, b"K\0\x87K\0K\0K\x01\x87"].concat();
+    assert!(read_all(tensor(FLOATS, &rest)).is_ok());
+    let rest = [&huge[..], b"K\0\x85K\x01\x85"].concat();
+    assert!(read_all(tensor(FLOATS, &rest)).is_ok());
+}
+
+#[test]
+fn storage_is_not_the_declared_one() {
+    let rest = b"K\0K\x01\x85K\x01\x85";
+    let cases: [(&[u8], &str); 5] = [
+        (
+            b"ctorch\nFloatStorage\nX\x01\0\0\x001X\x03\0\0\0cpuK\x04",
+            "expected an entry \"a/data/1\"",
+        ),
+        (
+            b"ctorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x05",
+            "found an entry of 16 bytes",
+        ),
+        (
+            b"ctorch\nQInt8Storage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04",
+            "`torch.QInt8Storage`",
+        ),
+        (
+            b"ctorch.storage\nUntypedStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x10",
+            "one dtype",
+        ),
+        (b"NX\x01\0\0\x000X\x03\0\0\0cpuK\x04", "found None"),
+    ];
+    for (storage, says) in cases {
+        assert_says(&refusal(tensor(storage, rest)), &[says]);
+    }
+}
+
+#[test]
+fn damaged_storage_is_used() {
+    let mut bytes = tensor(FLOATS, b"K\0K\x04\x85K\x01\x85");
+    let storage: Vec<u8> = (0..16).collect();
+    let at = bytes
+        .windows(16)
+        .position(|window| window == storage)
+        .unwrap();
+    bytes[at + 3] ^= 1;
+    assert_says(
+        &refusal(bytes),
+        &["a/data/0: expected bytes of the checksum", "copy it again"],
+    );
+}
+
+#[test]
+fn entry_or_end_of_the_archive_is_believed() {
+    let good = file(b"N");
+    assert!(read_all(good.clone()).is_ok());
+    let end = good.len() - 22;
+    // The number of entries, the directory's length and its place.
+    for at in [10, 13, 17] {
+        let mut bytes = good.clone();
+        bytes[end + at] = 0xfe;
+        assert_says(&refusal(bytes), &["the directory: expected "]);
+    }
+    let twice = archive(&[("a/data.pkl", b"\x80\x02N."), ("a/data.pkl", b"\x80\x02N.")]);
+    assert_says(&refusal(twice), &["a/data.pkl twice"]);
+    let two = archive(&[("a/data.pkl", b"\x80\x02N."), ("b/data.pkl", b"\x80\x02N.")]);
+    assert_says(&refusal(two), &["one entry data.pkl"]);
+}
+
+#[test]
+fn zip64_record_claims_entries_that_do_not_exist() {
+    let good = read_golden("dora.pth");
+    let record = good
+        .windows(4)
+        .position(|bytes| bytes == b"PK\x06\x06")
+        .expect("torch writes one");
+    for field in [32, 40, 48] {
+        let mut bytes = good.clone();
+        bytes[record + field..record + field + 8].fill(0xff);
+        assert_says(&refusal(bytes), &["the directory: expected "]);
+    }
+}
+
+#[test]
+fn other_kind_of_file_gives_a_riddle() {
+    let cases: [(Vec<u8>, &str); 7] = [
+        (Vec::new(), "an empty file"),
+        (read_golden("before-1.6.pth"), "a file of torch before 1.6"),
+        (b"\x80\x04N.".to_vec(), "a pickle without torch's archive"),
+        (
+            b"\x40\0\0\0\0\0\0\0{\"a\":1}".to_vec(),
+            "a file of safetensors",
+        ),
+        (b"hello".to_vec(), "another kind of file"),
+        (
+            archive(&[("word/document.xml", b"x")]),
+            "a zip archive without data.pkl",
+        ),
+        (
+            archive(&[("a/data.pkl", b"\x80\x02N."), ("a/byteorder", b"big")]),
+            "byte order \"big\"",
+        ),
+    ];
+    for (bytes, says) in cases {
+        assert_says(
+            &refusal(bytes),
+            &["test.pth: expected a file of torch.save's zip format", says],
+        );
+    }
+    assert_says(
+        &refusal(read_golden("before-1.6.pth")),
+        &["save it again", "torch.save("],
+    );
+}
