@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
     ("dacapo-kernels", &[]),
+    ("dacapo-rsa", &[]),
     ("dacapo-ops", &["dacapo-kernels"]),
     ("dacapo-adamw", &["dacapo-ops"]),
     ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
@@ -123,9 +124,9 @@ fn library_depends_on_the_tests() {
 }
 
 #[test]
-fn rng_or_record_learns_of_burn() {
+fn rng_record_or_rsa_learns_of_burn() {
     let packages = packages();
-    for name in ["dacapo-rng", "dacapo-record"] {
+    for name in ["dacapo-rng", "dacapo-record", "dacapo-rsa"] {
         // Not even for their tests.
         let all = packages[name]["dependencies"].as_array().expect("a list");
         for dependency in all {
