@@ -54,10 +54,12 @@
 //! * It rounds nothing: two dissimilarities that should be equal but differ in the last
 //!   bit are no tie, and a row that varies in its last bits only is not constant.
 //! * It does not match objects: both matrices must have them in the same order.
-//! * It bounds no memory: a small compressed file can unpack to a large one.
+//! * It does not read every MATLAB 5 file: of numbers, only real ones of class double or
+//!   single, and 1 GiB in all.
 
 mod error;
 mod mat;
+mod mat5;
 mod p_value;
 mod ranks;
 mod rdm;

@@ -1,8 +1,9 @@
 //! MATLAB and CSV files of matrices: what is read, what is refused, and in which words.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::Read, path::PathBuf};
 
 use dacapo_rsa::{Rdm, RsaError};
+use flate2::{Compression, read::ZlibEncoder};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -54,7 +55,16 @@ fn assert_names(result: Result<Rdm, RsaError>, parts: &[&str]) {
 
 #[test]
 fn matlab_matrix_is_read_otherwise_than_in_scipy() {
-    for case in ["plain", "compressed", "single", "beside_text", "rounded"] {
+    let cases = [
+        "plain",
+        "compressed",
+        "single",
+        "beside_text",
+        "rounded",
+        "big_endian",
+        "big_endian_compressed",
+    ];
+    for case in cases {
         let rdm = read_mat(mat(case), None).unwrap_or_else(|error| panic!("{case}: {error}"));
         let error = rdm.values().iter().zip(MATRIX).map(|(a, b)| (a - b).abs());
         assert!(error.fold(0.0, f64::max) <= 1e-12, "{case}: {rdm:?}");
@@ -65,6 +75,17 @@ fn matlab_matrix_is_read_otherwise_than_in_scipy() {
     );
     let other = read_mat(mat("two"), Some("other")).expect("named");
     assert_eq!(other.values(), MATRIX.map(|value| 2.0 * value));
+}
+
+#[test]
+fn doubles_that_matlab_stored_as_integers_are_read_otherwise() {
+    for order in ["<", ">"] {
+        for storage in ["b", "B", "h", "H", "i", "I"] {
+            let case = format!("stored_{order}{storage}");
+            let rdm = read_mat(mat(&case), None).unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(rdm.values(), MATRIX.map(|value| 8.0 * value), "{case}");
+        }
+    }
 }
 
 #[test]
@@ -149,16 +170,103 @@ fn matlab_file_of_another_kind_is_taken_for_a_damaged_one() {
 }
 
 #[test]
-fn damage_to_a_compressed_matrix_is_read_as_numbers() {
-    let whole = mat("compressed");
-    for at in 136..whole.len() {
-        let mut damaged = whole.clone();
-        damaged[at] ^= 0x10;
-        // Some bits of the stream mean nothing.
-        if let Ok(rdm) = read_mat(&damaged, None) {
-            assert_eq!(rdm.values(), MATRIX, "byte {at}");
+fn damage_to_a_matlab_file_panics_or_passes_unnamed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("reference.mat");
+    for case in ["plain", "compressed", "big_endian", "stored_<B"] {
+        let whole = mat(case);
+        let mut read = 0;
+        for bit in 0..8 * whole.len() {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &damaged).expect("written");
+            match Rdm::read_mat(&path, None) {
+                // A byte of the text at the top, of a name or of a number.
+                Ok(_) => read += 1,
+                error => assert_names(error, &["/reference."]),
+            }
+        }
+        println!(
+            "{case}: {read} of {} bits make no difference",
+            8 * whole.len()
+        );
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).expect("written");
+            assert_names(Rdm::read_mat(&path, None), &["/reference."]);
         }
     }
+}
+
+#[test]
+fn damage_to_a_compressed_matrix_is_read_as_numbers() {
+    let whole = mat("compressed");
+    for bit in 8 * 136..8 * whole.len() {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        // Some bits of the stream mean nothing.
+        if let Ok(rdm) = read_mat(&damaged, None) {
+            assert_eq!(rdm.values(), MATRIX, "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn damage_to_a_part_of_a_matlab_matrix_is_not_placed() {
+    let damaged = |at: usize, byte: u8| {
+        let mut bytes = mat("plain");
+        bytes[at] = byte;
+        read_mat(bytes, None)
+    };
+    // The parts of the matrix: flags at 136, dimensions at 152, name at 168, numbers at 176.
+    let cases: [(usize, u8, &[&str]); 7] = [
+        (
+            132,
+            0xff,
+            &["whole elements", "behind the tag at byte 128", "cut short"],
+        ),
+        (140, 16, &["8 bytes of array flags", "16 at byte 136"]),
+        (144, 99, &["a class of MATLAB", "class 99 at byte 136"]),
+        (152, 6, &["dimensions", "an element of type 6 at byte 152"]),
+        (168, 2, &["a name", "an element of type 2 at byte 168"]),
+        (
+            176,
+            7,
+            &["variable `rdm`", "real numbers", "type 7 at byte 176"],
+        ),
+        (
+            160,
+            5,
+            &[
+                "variable `rdm`",
+                "8 bytes for the size [5, 4]",
+                "128 bytes at byte 176",
+            ],
+        ),
+    ];
+    for (at, byte, parts) in cases {
+        let parts: Vec<&str> = parts.iter().copied().chain(["-v7"]).collect();
+        assert_names(damaged(at, byte), &parts);
+    }
+}
+
+#[test]
+fn small_file_unpacks_to_more_than_memory() {
+    let packed = |length: u32| {
+        let tag = [14_u32.to_le_bytes(), length.to_le_bytes()].concat();
+        let zeros = std::io::repeat(0).take(1 << 20);
+        let mut packed = Vec::new();
+        let mut encoder = ZlibEncoder::new(tag.chain(zeros), Compression::fast());
+        encoder.read_to_end(&mut packed).expect("packed");
+        let mut bytes = mat("compressed")[..128].to_vec();
+        bytes.extend(15_u32.to_le_bytes());
+        bytes.extend((packed.len() as u32).to_le_bytes());
+        bytes.extend(packed);
+        read_mat(bytes, None)
+    };
+    let large = ["at most 1073741824 bytes", "element at byte 128", "-v7"];
+    assert_names(packed((1 << 30) + 8), &large);
+    // It holds more than its tag says.
+    assert_names(packed(8), &["compressed element", "byte 128", "-v7"]);
 }
 
 #[test]

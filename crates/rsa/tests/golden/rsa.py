@@ -8,7 +8,9 @@ All inputs are short decimals, so that every JSON reader gets the same numbers.
 
 import io
 import json
+import struct
 import sys
+import zlib
 
 import mpmath
 import numpy
@@ -97,6 +99,38 @@ def mat(variables, compressed):
     return (b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]).hex()
 
 
+def mat_by_hand(matrix, order, storage, compressed):
+    """What SciPy does not write: big-endian files, and doubles stored as integers.
+
+    `order` and `storage` are those of `struct`, "<" or ">" and "bBhHiId".
+    """
+
+    def element(kind, content):
+        if 0 < len(content) <= 4:
+            return struct.pack(order + "I", len(content) << 16 | kind) + content.ljust(4, b"\0")
+        return struct.pack(order + "II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    kind = {"b": 1, "B": 2, "h": 3, "H": 4, "i": 5, "I": 6, "d": 9}[storage]
+    numbers = matrix.T.ravel().tolist()
+    if storage != "d":
+        numbers = [int(number) for number in numbers]
+    parts = [
+        element(6, struct.pack(order + "II", 6, 0)),
+        element(5, struct.pack(order + "ii", *matrix.shape)),
+        element(1, b"rdm"),
+        element(kind, struct.pack(f"{order}{len(numbers)}{storage}", *numbers)),
+    ]
+    whole = element(14, b"".join(parts))
+    if compressed:
+        packed = zlib.compress(whole)
+        whole = struct.pack(order + "II", 15, len(packed)) + packed
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(order + "HH", 0x0100, 0x4D49)
+    file = header + whole
+    read = scipy.io.loadmat(io.BytesIO(file))["rdm"]
+    assert numpy.array_equal(read, matrix), (order, storage)
+    return file.hex()
+
+
 def mat_cases():
     matrix = square([0.5, 0.25, 1.0, 0.125, 0.75, 0.625])
     asymmetric = matrix.copy()
@@ -122,6 +156,13 @@ def mat_cases():
         "complex": mat({"rdm": matrix + 0j}, True),
         "integers": mat({"rdm": matrix.astype(numpy.uint8)}, True),
         "two_objects": mat({"rdm": matrix[:2, :2]}, True),
+        "big_endian": mat_by_hand(matrix, ">", "d", False),
+        "big_endian_compressed": mat_by_hand(matrix, ">", "d", True),
+        **{
+            f"stored_{order}{storage}": mat_by_hand(8 * matrix, order, storage, True)
+            for order in "<>"
+            for storage in "bBhHiI"
+        },
     }
 
 
