@@ -112,7 +112,7 @@ fn unpack(
     }
     let [.., a, b, c, d] = tag;
     let length = file.number([a, b, c, d]);
-    spend(room, length as usize, start)?;
+    spend(room, length as usize, &format!("byte {start}"))?;
     let mut unpacked = tag.to_vec();
     let mut limited = decoder.take(u64::from(length) + 1);
     if let Err(error) = limited.read_to_end(&mut unpacked) {
@@ -124,11 +124,11 @@ fn unpack(
     }
 }
 
-fn spend(room: &mut usize, bytes: usize, start: usize) -> Result<(), Refusal> {
+fn spend(room: &mut usize, bytes: usize, place: &str) -> Result<(), Refusal> {
     match room.checked_sub(bytes) {
         Some(rest) => *room = rest,
         None => {
-            let found = format!("more, in the element at byte {start}");
+            let found = format!("more, in the element at {place}");
             return refuse(format!("matrices of at most {LIMIT} bytes in all"), found);
         }
     }
@@ -170,11 +170,10 @@ fn array(mut elements: Elements, room: &mut usize) -> Result<Option<Array>, Refu
     let Ok(name) = String::from_utf8(name.to_vec()) else {
         return refuse("a name in UTF-8", format!("{name:02x?} at {place}"));
     };
+    let is_complex = flags & 0x800 != 0;
     let storage = match class {
-        _ if flags & 0x800 != 0 => None,
-        6 => Some(DOUBLE),
-        7 => Some(SINGLE),
-        // Of integers; no dissimilarities of behaviour are.
+        6 if !is_complex => Some(DOUBLE),
+        7 if !is_complex => Some(SINGLE),
         _ => None,
     };
     let values = storage.map(|storage| values(&mut elements, storage, &size, room));
@@ -194,7 +193,6 @@ fn values(
     size: &[usize],
     room: &mut usize,
 ) -> Result<Vec<f64>, Refusal> {
-    let start = elements.at;
     let place = elements.place();
     let kinds = [INT8, UINT8, INT16, UINT16, INT32, UINT32, storage];
     let (kind, data) = elements.next("real numbers", &kinds)?;
@@ -213,7 +211,7 @@ fn values(
         return refuse(expected, format!("{} bytes at {place}", data.len()));
     }
     elements.end()?;
-    spend(room, (data.len() / width).saturating_mul(8), start)?;
+    spend(room, (data.len() / width).saturating_mul(8), &place)?;
     let number = |stored: &[u8]| {
         let mut le = [0; 8];
         le[..width].copy_from_slice(stored);
