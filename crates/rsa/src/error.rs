@@ -64,26 +64,6 @@ pub enum RsaError {
         advice: &'static str,
     },
 
-    /// A row of a file of targets is not one.
-    #[error(
-        "{}: row {row} (the header is row 1), image {image:?}: expected {expected}, found {found}. \
-         {advice}", path.display()
-    )]
-    Target {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 1, the header included.
-        row: usize,
-        /// The row's image name, empty if it has none.
-        image: String,
-        /// What should be there.
-        expected: String,
-        /// What is there.
-        found: String,
-        /// What to do next.
-        advice: &'static str,
-    },
-
     /// Two matrices are not of the same objects.
     #[error(
         "comparison: expected two matrices of the same objects, found {first} objects in the first \

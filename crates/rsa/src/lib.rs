@@ -11,7 +11,6 @@
 //!   integers, so that rho does not depend on the order of the objects.
 //! * [`spearman_p_value`]: the two-sided p-value of a rho, right in relative terms
 //!   down to the smallest normal number, 2e-308.
-//! * [`Targets`]: names and 66 values per image from a CSV file of THINGS.
 //!
 //! The same input gives the same bits on every machine: sums run in one fixed order,
 //! and logarithms and powers do not come from the machine's C library. Every error
@@ -46,7 +45,7 @@
 //!
 //! # What this crate does not do
 //!
-//! * It knows no tensors and no Burn; it takes host values.
+//! * It knows no tensors, no images and no Burn; it takes host values.
 //! * It has one dissimilarity and one correlation: no Euclidean distance, no Kendall's
 //!   tau, no noise ceiling, no permutation test.
 //! * The p-value takes the elements of a matrix for independent, as SciPy does. They
@@ -65,10 +64,8 @@ mod ranks;
 mod rdm;
 mod rdm_csv;
 mod spearman;
-mod targets;
 
 pub use error::RsaError;
 pub use p_value::spearman_p_value;
 pub use rdm::Rdm;
 pub use spearman::Spearman;
-pub use targets::Targets;

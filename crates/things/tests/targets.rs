@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dacapo_rsa::{RsaError, Targets};
+use dacapo_things::{Targets, ThingsError};
 
 fn header() -> String {
     let dimensions: Vec<String> = (0..66).map(|number| number.to_string()).collect();
@@ -15,7 +15,7 @@ fn row(index: usize, name: &str, values: usize) -> String {
     format!("{index},{name},{}", values.join(","))
 }
 
-fn read(lines: &[String]) -> Result<Targets, RsaError> {
+fn read(lines: &[String]) -> Result<Targets, ThingsError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("targets.csv");
     fs::write(&path, lines.join("\n")).expect("written");
@@ -23,7 +23,7 @@ fn read(lines: &[String]) -> Result<Targets, RsaError> {
 }
 
 #[track_caller]
-fn assert_names(result: Result<Targets, RsaError>, parts: &[&str]) {
+fn assert_names(result: Result<Targets, ThingsError>, parts: &[&str]) {
     let text = result.expect_err("a bad file").to_string();
     for part in parts.iter().chain(&["/targets.csv", "expected", "found"]) {
         assert!(text.contains(part), "`{part}` is not in: {text}");

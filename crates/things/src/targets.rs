@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use csv::StringRecord;
 
-use crate::{RsaError, error::read};
+use crate::{ThingsError, error::read};
 
 const FORM: &str = "Give a file `,image_name,0,1,...,65`: an index, a name and 66 numbers per row";
 
@@ -22,14 +22,14 @@ impl Targets {
     /// column means nothing and is not read.
     ///
     /// # Errors
-    /// [`RsaError::Io`] if the file cannot be read; [`RsaError::Content`] if it is no
-    /// CSV file, has another header or no row below it; [`RsaError::Target`] for a row
+    /// [`ThingsError::Io`] if the file cannot be read; [`ThingsError::Content`] if it is no
+    /// CSV file, has another header or no row below it; [`ThingsError::Target`] for a row
     /// with another number of values, a value that is no finite number, no name, or
     /// the name of an earlier row.
-    pub fn read_things_csv(path: impl AsRef<Path>) -> Result<Self, RsaError> {
+    pub fn read_things_csv(path: impl AsRef<Path>) -> Result<Self, ThingsError> {
         let path = path.as_ref();
         let bytes = read(path)?;
-        let refuse = |expected: &str, found: String| RsaError::Content {
+        let refuse = |expected: &str, found: String| ThingsError::Content {
             origin: path.display().to_string(),
             expected: expected.to_owned(),
             found,
@@ -55,7 +55,7 @@ impl Targets {
             let record = record.map_err(broken)?;
             let name = record.get(1).unwrap_or_default();
             let values = parse(&record, rows.get(name)).map_err(|(expected, found, advice)| {
-                RsaError::Target {
+                ThingsError::Target {
                     path: path.to_owned(),
                     row,
                     image: name.to_owned(),
