@@ -1,0 +1,79 @@
+//! Checks of a list of image names.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path},
+};
+
+use crate::ThingsError;
+
+/// At least one name, all different, and each that of a file right in a folder.
+pub(crate) fn check_names(names: &[String]) -> Result<(), ThingsError> {
+    if names.is_empty() {
+        return Err(ThingsError::Content {
+            origin: "image names".to_owned(),
+            expected: "at least one".to_owned(),
+            found: "none".to_owned(),
+            advice: "Give the names of a file of targets",
+        });
+    }
+    let mut earlier = BTreeMap::new();
+    for (position, name) in (1..).zip(names) {
+        let refuse = |expected, found, advice| {
+            Err(ThingsError::Name {
+                position,
+                image: name.clone(),
+                expected,
+                found,
+                advice,
+            })
+        };
+        let mut parts = Path::new(name).components();
+        let plain = matches!(parts.next(), Some(Component::Normal(part)) if part == name.as_str());
+        if !plain || parts.next().is_some() || name.contains(['/', '\\']) {
+            let found = "no name or a path".to_owned();
+            return refuse("the name of a file", found, "Give names without folders");
+        }
+        if let Some(earlier) = earlier.insert(name, position) {
+            let found = format!("that of name {earlier}");
+            return refuse("a name of its own", found, "Remove one of the two");
+        }
+    }
+    Ok(())
+}
+
+/// That the folder has all of `names`, to the letter on every system. It may have more.
+pub(crate) fn check_present(folder: &Path, names: &[String]) -> Result<(), ThingsError> {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|source| ThingsError::Io {
+        path: folder.to_owned(),
+        expected: "a folder that can be read",
+        advice: "Give the folder that the images lie in",
+        source,
+    })?;
+    let files = entries
+        .into_iter()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let files: BTreeSet<String> = files.collect();
+    let absent: Vec<&String> = names.iter().filter(|name| !files.contains(*name)).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let alike: BTreeMap<String, &String> = files.iter().map(|file| (stem(file), file)).collect();
+    let missing = absent.into_iter().map(|name| {
+        let near = alike.get(&stem(name)).map(|file| (*file).clone());
+        (name.clone(), near)
+    });
+    Err(ThingsError::Missing {
+        folder: folder.to_owned(),
+        expected: names.len(),
+        missing: missing.collect(),
+        advice: "Put them there under these very names, or give the folder that they lie in",
+    })
+}
+
+/// What names that differ in capitals or the extension have in common.
+fn stem(name: &str) -> String {
+    let stem = Path::new(name).file_stem().unwrap_or_default();
+    stem.to_string_lossy().to_lowercase()
+}
