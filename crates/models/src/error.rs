@@ -118,6 +118,35 @@ pub enum ModelsError {
         texts: usize,
     },
 
+    /// A text has more tokens than the model's context.
+    #[error(
+        "text {number}, {text:?}, has {tokens} tokens: expected at most {context}, start and end \
+         included; shorten it"
+    )]
+    LongText {
+        /// The text.
+        text: String,
+        /// Its place, from 0.
+        number: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// The most that there may be.
+        context: usize,
+    },
+
+    /// A file of merges cannot be read, or is none.
+    #[error(
+        "merges {}: expected a heading with the version and then two parts a line, found {found}; \
+         give bpe_simple_vocab_16e6.txt.gz of OpenAI's code or merges.txt of a CLIP of Hugging \
+         Face", path.display()
+    )]
+    Merges {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+
     /// A file of weights cannot be read, or does not hold what it should.
     #[error(
         "weights {}: expected {expected}, found {found}; give the published weights of the \

@@ -10,7 +10,10 @@
 //!   keyed ([`KeyedDropout`](dacapo_dora::KeyedDropout)). So a forward pass is
 //!   a function of parameters, buffers, images and key. The parameters' stable
 //!   paths are the names of the fields, joined with dots.
-//! * Both are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
+//! * [`Clip`] is OpenAI's CLIP with vision transformers: [`read_clip_weights`] takes the
+//!   published weights by name, every tensor accounted for, and [`ClipTokenizer`] its
+//!   merges.
+//! * All three are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
 //!   can carry an adapter. They run in the float type of their parameters; the
 //!   images must have the same ([`Digits::batch_as`]).
 //! * [`cross_entropy`] and [`count_correct`] are what they are trained and
@@ -36,9 +39,9 @@
 //!
 //! # What this crate does not do
 //!
-//! * It does not train, freeze, save or load: parameters are public, the
+//! * It does not train, freeze, save or set parameters: they are public, the
 //!   trainer owns the rest.
-//! * It downloads nothing and reads no files; its data is compiled in.
+//! * It downloads nothing, and reads no files but CLIP's; its data is compiled in.
 //! * It does not augment, shuffle or batch; the order of data is the trainer's.
 
 mod activation;
@@ -63,7 +66,8 @@ pub use activation::Activation;
 pub use attention::Attention;
 pub use block::Block;
 pub use clip::{
-    Clip, ClipConfig, TextTower, TokenBatch, TowerConfig, VisionTower, read_clip_weights,
+    Clip, ClipConfig, ClipTokenizer, TextTower, TokenBatch, TowerConfig, VisionTower,
+    read_clip_weights,
 };
 pub use conv_net::ConvNet;
 pub use conv_net_config::ConvNetConfig;

@@ -13,7 +13,9 @@ use burn_flex::Flex;
 use common::{DEVICE, Train, assert_close, numbers, size};
 use dacapo_adamw::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_dora::{DoraConfig, Flavour, attach_matching};
-use dacapo_models::{Clip, ClipConfig, ModelsError, TokenBatch, TowerConfig, read_clip_weights};
+use dacapo_models::{
+    Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, TowerConfig, read_clip_weights,
+};
 use dacapo_rng::Stream;
 use serde_json::Value;
 
@@ -407,4 +409,46 @@ fn sharded_weights_differ_from_whole_ones() {
     assert_eq!(sharded, whole.expect("golden weights"));
     fs::remove_file(folder.path().join("b.safetensors")).expect("removed");
     assert!(refused(folder.path(), &config).contains("b.safetensors"));
+}
+
+#[test]
+fn tokens_differ_from_openais() {
+    let golden: Value =
+        serde_json::from_str(include_str!("golden/clip_tokens.json")).expect("JSON");
+    let tokenizer = ClipTokenizer::read(&golden_file("clip_merges.txt"), 77).expect("merges");
+    for case in golden["cases"].as_array().expect("a list") {
+        let text = case["text"].as_str().expect("a text");
+        let found = tokenizer.tokenize(&[text]).expect("a short text");
+        let found: Vec<usize> = found.texts()[0].iter().map(|id| *id as usize).collect();
+        assert_eq!(found, common::sizes(&case["openai"]), "{text:?}");
+        assert_eq!(found, common::sizes(&case["hugging_face"]), "{text:?}");
+    }
+    assert_eq!(tokenizer.vocabulary(), 512 + 80 + 2);
+}
+
+#[test]
+fn text_or_merges_that_do_not_fit_are_tokenized() {
+    let merges = golden_file("clip_merges.txt");
+    let tokenizer = ClipTokenizer::read(&merges, 5).expect("merges");
+    let error = tokenizer.tokenize(&["red", "a photo of the animal"]);
+    let error = error.expect_err("too long").to_string();
+    assert!(
+        error.contains("text 1, \"a photo of the animal\""),
+        "{error}"
+    );
+    assert!(tokenizer.tokenize::<&str>(&[]).is_err());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("merges.txt");
+    for (text, part) in [
+        ("", "the heading \"\""),
+        ("a b\n", "the heading \"a b\""),
+        ("#version: 0.2\na b\nab\n", "line 3, \"ab\""),
+        ("#version: 0.2\na b c\n", "line 2, \"a b c\""),
+    ] {
+        fs::write(&file, text).expect("written");
+        let error = ClipTokenizer::read(&file, 77)
+            .expect_err("no merges")
+            .to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::ThingsError;
@@ -42,23 +42,33 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), ThingsError> {
     Ok(())
 }
 
-/// That the folder has all of `names`, to the letter on every system. It may have more.
-pub(crate) fn check_present(folder: &Path, names: &[String]) -> Result<(), ThingsError> {
-    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = entries.map_err(|source| ThingsError::Io {
-        path: folder.to_owned(),
-        expected: "a folder that can be read",
-        advice: "Give the folder that the images lie in",
-        source,
-    })?;
-    let files = entries
-        .into_iter()
-        .filter_map(|entry| entry.file_name().into_string().ok());
-    let files: BTreeSet<String> = files.collect();
-    let absent: Vec<&String> = names.iter().filter(|name| !files.contains(*name)).collect();
-    if absent.is_empty() {
-        return Ok(());
+/// Where the folder has each of `names`, to the letter on every system: in it, or in the
+/// subfolder of its concept, as THINGS is published. It may have more.
+pub(crate) fn locate(folder: &Path, names: &[String]) -> Result<Vec<PathBuf>, ThingsError> {
+    let mut files = list(folder)?;
+    let concepts: BTreeSet<&str> = names.iter().filter_map(|name| concept(name)).collect();
+    let mut in_concepts = BTreeSet::new();
+    for concept in concepts {
+        let subfolder = folder.join(concept);
+        if files.contains(concept) && subfolder.is_dir() {
+            in_concepts.append(&mut list(&subfolder)?);
+        }
     }
+    let mut paths = Vec::with_capacity(names.len());
+    let mut absent = Vec::new();
+    for name in names {
+        match concept(name) {
+            _ if files.contains(name) => paths.push(folder.join(name)),
+            Some(concept) if in_concepts.contains(name) => {
+                paths.push(folder.join(concept).join(name));
+            }
+            _ => absent.push(name),
+        }
+    }
+    if absent.is_empty() {
+        return Ok(paths);
+    }
+    files.append(&mut in_concepts);
     let alike: BTreeMap<String, &String> = files.iter().map(|file| (stem(file), file)).collect();
     let missing = absent.into_iter().map(|name| {
         let near = alike.get(&stem(name)).map(|file| (*file).clone());
@@ -68,8 +78,28 @@ pub(crate) fn check_present(folder: &Path, names: &[String]) -> Result<(), Thing
         folder: folder.to_owned(),
         expected: names.len(),
         missing: missing.collect(),
-        advice: "Put them there under these very names, or give the folder that they lie in",
+        advice: "Put them there, or into folders of their concepts, under these very names, or give \
+                 the folder that they lie in",
     })
+}
+
+/// `aardvark` of `aardvark_01b.jpg`.
+fn concept(name: &str) -> Option<&str> {
+    name.rsplit_once('_').map(|(concept, _)| concept)
+}
+
+fn list(folder: &Path) -> Result<BTreeSet<String>, ThingsError> {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|source| ThingsError::Io {
+        path: folder.to_owned(),
+        expected: "a folder that can be read",
+        advice: "Give the folder that the images lie in",
+        source,
+    })?;
+    let names = entries
+        .into_iter()
+        .map(|entry| entry.file_name().into_string());
+    Ok(names.filter_map(Result::ok).collect())
 }
 
 /// What names that differ in capitals or the extension have in common.

@@ -12,7 +12,7 @@ use crate::{
     ThingsError,
     decode::decode,
     error::read,
-    names::{check_names, check_present},
+    names::{check_names, locate},
     resize::resize,
 };
 
@@ -33,8 +33,8 @@ impl ThingsImages {
     /// The researchers' standard deviation of red, green and blue, for [`Self::batch`].
     pub const STD: [f32; 3] = [0.276_083_01, 0.265_930_25, 0.282_388_2];
 
-    /// Reads the images `names` from `folder`, which may have others too, and resizes each
-    /// to `side` x `side` as torchvision's `Resize((side, side))` does with an image of
+    /// Reads the images `names` from `folder` or from the folders of their concepts in it
+    /// (`aardvark/aardvark_01b.jpg`), which may have others too, and resizes each to `side` x `side` as torchvision's `Resize((side, side))` does with an image of
     /// Pillow. A file is taken for what its content is: a PNG file may be called `.jpg`.
     ///
     /// There are at most `threads` threads, each with one image at a time; their number
@@ -60,7 +60,7 @@ impl ThingsImages {
         let folder = folder.as_ref();
         check_names(names)?;
         let mut pixels = zeros(names.len(), side)?;
-        check_present(folder, names)?;
+        let paths = locate(folder, names)?;
 
         let next = AtomicUsize::new(0);
         let work = |results: mpsc::SyncSender<_>| {
@@ -69,7 +69,7 @@ impl ThingsImages {
                 let Some(name) = names.get(index) else {
                     return;
                 };
-                let image = load_one(folder, name, side);
+                let image = load_one(&paths[index], name, side);
                 if image.is_err() {
                     // Hands out no more. All before this one were handed out.
                     next.store(names.len(), Ordering::Relaxed);
@@ -202,13 +202,12 @@ fn zeros(images: usize, side: usize) -> Result<Vec<u8>, ThingsError> {
     }
 }
 
-fn load_one(folder: &Path, name: &str, side: usize) -> Result<Vec<u8>, ThingsError> {
-    let path = folder.join(name);
-    let bytes = read(&path)?;
+fn load_one(path: &Path, name: &str, side: usize) -> Result<Vec<u8>, ThingsError> {
+    let bytes = read(path)?;
     match decode(&bytes) {
         Ok(image) => Ok(resize(image.pixels, image.width, image.height, side)),
         Err((expected, found, advice)) => Err(ThingsError::Image {
-            path,
+            path: path.to_owned(),
             image: name.to_owned(),
             expected,
             found,
