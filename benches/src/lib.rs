@@ -10,7 +10,9 @@
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
-use dacapo::{compute::Cpu, config::RunConfig, digits::Session, models::Vit, trainer::RunFolder};
+use dacapo::{
+    compute::Cpu, config::RunConfig, digits::Session, job::Job, models::Vit, trainer::RunFolder,
+};
 use tempfile::TempDir;
 
 /// The default run in memory, and a folder to save it to.

@@ -11,6 +11,7 @@ use dacapo::{
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
+    job::Job,
     models::{ConvNet, Vit},
     record::{FsStorage, Tree, commit, read_sealed, seal},
     trainer::{Info, ResetOptimizer, TrainerRecord, payload_tree},

@@ -156,6 +156,7 @@ fn link_leads_nowhere() {
         "README.md",
         "CHANGELOG.md",
         "docs/config.md",
+        "docs/clip_hba.md",
         "benches/README.md",
         "benches/RESULTS.md",
         "crates/dacapo/assets/README.md",

@@ -13,6 +13,7 @@ use dacapo::{
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
+    job::Job,
     models::{ConvNet, Vit},
     trainer::{Direction, Info, Parent, PartialEpoch, TrainerRecord, payload_tree},
 };

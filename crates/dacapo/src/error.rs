@@ -3,6 +3,8 @@ use dacapo_dora::DoraError;
 use dacapo_models::ModelsError;
 use dacapo_record::RecordError;
 use dacapo_rng::RngError;
+use dacapo_rsa::RsaError;
+use dacapo_things::ThingsError;
 use dacapo_trainer::TrainerError;
 
 /// Why a command could not do what it was asked to. Every message ends with what to do next.
@@ -29,6 +31,12 @@ pub enum CliError {
     /// A model or data set cannot be used.
     #[error("{0}")]
     Models(#[from] ModelsError),
+    /// Targets or images cannot be used.
+    #[error("data: {0}")]
+    Things(#[from] ThingsError),
+    /// A dissimilarity matrix cannot be used.
+    #[error("rsa: {0}")]
+    Rsa(#[from] RsaError),
     /// A random stream failed.
     #[error("rng: {0}")]
     Rng(#[from] RngError),

@@ -10,26 +10,36 @@
 //! | [`adamw`] | AdamW as a pure step over a serialisable state; schedules |
 //! | [`ops`] | matrix products at a declared precision, by a fixed plan |
 //! | [`dora`] | DoRA layers for Burn |
-//! | [`models`] | the models and data that the built-in job uses |
+//! | [`models`] | the models and data that the built-in job uses; CLIP and its published weights |
+//! | [`pth`] | PyTorch's files, read without executing their pickles |
+//! | [`things`] | the THINGS data set: targets, images, split |
+//! | [`rsa`] | behavioural representational similarity analysis |
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
 //!
 //! # What this crate does not do
-//! Nothing here trains: [`trainer`] does. The modules [`config`], [`compute`], [`digits`] and [`cli`]
+//! Nothing here trains: [`trainer`] does. The modules [`config`], [`compute`], [`job`],
+//! [`digits`], [`clip_hba`] and [`cli`]
 //! only set it up, show it and read clock, environment and terminal for it.
 
 pub mod cli;
+pub mod clip_hba;
 pub mod compute;
 pub mod config;
 pub mod digits;
 mod error;
 mod identity;
+pub mod job;
+mod settings;
 
 pub use dacapo_adamw as adamw;
 pub use dacapo_dora as dora;
 pub use dacapo_models as models;
 pub use dacapo_ops as ops;
+pub use dacapo_pth as pth;
 pub use dacapo_record as record;
 pub use dacapo_rng as rng;
+pub use dacapo_rsa as rsa;
+pub use dacapo_things as things;
 pub use dacapo_trainer as trainer;
 pub use error::CliError;
 pub use identity::{identity, identity_in};

@@ -8,6 +8,7 @@ use dacapo::{
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
+    job::Job,
     models::{ConvNet, Vit},
     record::{open, seal},
     trainer::{Info, TrainerRecord},
@@ -123,6 +124,7 @@ impl File {
                 true,
             )
             .err(),
+            ModelKind::Clip => panic!("these runs are of the digits"),
         };
         resumed.map_or(Ok(()), |error| Err(error.to_string()))
     }

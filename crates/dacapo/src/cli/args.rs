@@ -86,6 +86,25 @@ parameter trained on the training images of the digits 0-4. It is a run like any
 can be stopped and resumed (`dacapo resume DIR --save FILE`); the model of its best epoch
 is saved when it ends.")]
     Pretrain(PretrainArgs),
+    /// Draw stand-ins for images that are not at hand.
+    #[command(long_about = "\
+Draw stand-ins for images that are not at hand.
+
+For every image name in the tables, which are like clip.targets, a picture of coloured shapes
+that depends on the name alone is written as PNG under that name. With them a run of CLIP on
+THINGS can be tried from beginning to end; its figures say nothing about the real images.")]
+    StandIns(StandInsArgs),
+}
+
+/// Arguments of `stand-ins`.
+#[derive(Debug, Args)]
+pub struct StandInsArgs {
+    /// Tables of image names and targets (CSV).
+    #[arg(required = true, value_name = "TARGETS.csv")]
+    pub tables: Vec<PathBuf>,
+    /// The folder to write to; it may exist, and no file in it is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `train`.

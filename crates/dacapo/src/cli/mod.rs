@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod run_dir;
 mod signals;
+mod stand_ins;
 mod summary;
 mod train;
 mod verify;
@@ -49,6 +50,7 @@ pub fn main() -> i32 {
         Command::Inspect(args) => inspect::inspect(args),
         Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
+        Command::StandIns(args) => stand_ins::stand_ins(args),
     };
     result.unwrap_or_else(|error| {
         // `eprintln!` would panic where nobody reads standard error any more.

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use crate::{
     compute::Compute,
     config::{AdaptMode, RunConfig},
-    digits::{Accuracy, DigitsModel, DigitsTask, Session},
+    job::{Job, Verdict},
 };
 
 /// What is about to run.
-pub(crate) fn announcement<B: Compute, M: DigitsModel<B>>(
+pub(crate) fn announcement<B: Compute, J: Job<B>>(
     root: &Path,
-    session: &Session<B, M>,
+    job: &J,
     config: &RunConfig,
 ) -> String {
-    let trainer = &session.trainer;
+    let trainer = job.trainer();
     let trained: usize = trainer.trainable().values().map(ParamSpec::len).sum();
     let what = match config.adapt.mode {
         AdaptMode::Full => "every parameter".to_owned(),
@@ -32,14 +32,11 @@ pub(crate) fn announcement<B: Compute, M: DigitsModel<B>>(
             )
         }
     };
-    let split = trainer.task().split();
-    let (train, valid, test) = (split.train.len(), split.valid.len(), split.test.len());
     let mut out = format!(
-        "run {} in {}\n  trains   {what}: {trained} numbers\n  data     {train} training, \
-         {valid} validation, {test} test images; the base has seen {}\n",
+        "run {} in {}\n  trains   {what}: {trained} numbers\n  data     {}\n",
         trainer.run_id(),
         root.display(),
-        classes(&session.seen)
+        job.data()
     );
     let identity = trainer.identity();
     if identity.device != "cpu" {
@@ -55,44 +52,23 @@ pub(crate) fn announcement<B: Compute, M: DigitsModel<B>>(
     out
 }
 
-fn classes(seen: &[u8]) -> String {
-    match seen {
-        [] => "no class".to_owned(),
-        seen => {
-            let list: Vec<String> = seen.iter().map(u8::to_string).collect();
-            format!("the classes {}", list.join(" "))
-        }
-    }
-}
-
 /// What a session of training ended with.
-pub(crate) struct Summary<'a, B: Compute, M: DigitsModel<B>> {
+pub(crate) struct Summary<'a, B: Compute, J: Job<B>> {
     pub(crate) root: &'a Path,
     pub(crate) outcome: Outcome,
     pub(crate) already_finished: bool,
     pub(crate) steps_here: u64,
     pub(crate) seconds: f64,
-    /// Test accuracy before the first step and of the best epoch.
-    pub(crate) accuracy: Option<(Accuracy, Accuracy)>,
+    /// Of the best epoch.
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) state_hash: String,
     pub(crate) saved: Option<&'a Path>,
-    pub(crate) trainer: &'a Trainer<B, DigitsTask<B, M>>,
-    pub(crate) seen: &'a [u8],
+    pub(crate) trainer: &'a Trainer<B, J::Task>,
 }
 
-impl<B: Compute, M: DigitsModel<B>> Summary<'_, B, M> {
+impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
     pub(crate) fn json(&self) -> Value {
         let stopping = self.trainer.early_stopping();
-        let accuracy = self.accuracy.map(|(before, after)| {
-            let part = |accuracy: Accuracy| {
-                json!({
-                    "counts": accuracy,
-                    "accuracy": accuracy.overall(),
-                    "accuracy_unseen_classes": accuracy.unseen(),
-                })
-            };
-            json!({ "before": part(before), "after": part(after) })
-        });
         json!({
             "run": self.root,
             "run_id": self.trainer.run_id(),
@@ -102,7 +78,7 @@ impl<B: Compute, M: DigitsModel<B>> Summary<'_, B, M> {
             "best_epoch": stopping.best_epoch,
             "best_value": stopping.best,
             "best_checkpoint": stopping.best_checkpoint,
-            "test": accuracy,
+            "test": self.verdict.as_ref().map(|verdict| &verdict.json),
             "state_hash": self.state_hash,
             "seconds": self.seconds,
         })
@@ -139,25 +115,8 @@ impl<B: Compute, M: DigitsModel<B>> Summary<'_, B, M> {
             let monitor = &stopping.config.monitor;
             writeln!(out, "  best     epoch {best_epoch}, {monitor} {best:.4}")?;
         }
-        if let Some((before, after)) = self.accuracy {
-            writeln!(
-                out,
-                "  test     {} -> {} right of {} images kept out of all training",
-                percent(before.overall()),
-                percent(after.overall()),
-                after.total
-            )?;
-            if let (Some(b), Some(a), false) =
-                (before.unseen(), after.unseen(), self.seen.is_empty())
-            {
-                writeln!(
-                    out,
-                    "           {} -> {} on the {} images of classes that the base had never seen",
-                    percent(b),
-                    percent(a),
-                    after.unseen_total
-                )?;
-            }
+        if let Some(verdict) = &self.verdict {
+            out.push_str(&verdict.text);
         }
         if let Some(path) = self.saved {
             writeln!(out, "  base     saved to {}", path.display())?;
@@ -190,10 +149,6 @@ impl<B: Compute, M: DigitsModel<B>> Summary<'_, B, M> {
         }
         Ok(())
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
 }
 
 fn outcome_key(outcome: Outcome) -> &'static str {

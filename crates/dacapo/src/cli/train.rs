@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use dacapo_models::{ConvNet, Vit};
-use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, TrainerRecord, run};
+use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, Task, TrainerRecord, run};
 use serde_json::json;
 
 use super::{
@@ -15,9 +15,11 @@ use super::{
 };
 use crate::{
     CliError,
+    clip_hba::ClipSession,
     compute::{Compute, Cpu, DeviceName},
     config::{ModelKind, RunConfig, load_config},
-    digits::{DigitsModel, Session},
+    digits::Session,
+    job::Job,
 };
 
 /// How a session of training is to go.
@@ -133,39 +135,36 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
 
 fn with_model<B: Compute>(plan: Plan, device: &B::Device) -> Result<i32, CliError> {
     match plan.config.model.kind {
-        ModelKind::Vit => execute::<B, Vit<B>>(plan, device),
-        ModelKind::ConvNet => execute::<B, ConvNet<B>>(plan, device),
+        ModelKind::Vit => execute::<B, Session<B, Vit<B>>>(plan, device),
+        ModelKind::ConvNet => execute::<B, Session<B, ConvNet<B>>>(plan, device),
+        ModelKind::Clip => execute::<B, ClipSession<B>>(plan, device),
     }
 }
 
-fn execute<B: Compute, M: DigitsModel<B>>(
-    mut plan: Plan,
-    device: &B::Device,
-) -> Result<i32, CliError> {
+fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<i32, CliError> {
     let folder = RunFolder::new(&plan.root);
-    let (mut session, earlier) = match plan.start {
+    let (mut job, earlier) = match plan.start {
         Start::New => {
-            let session = Session::<B, M>::start(&mut plan.config, device)?;
+            let job = J::start(&mut plan.config, device)?;
             run_dir::create(&plan.root, &plan.config)?;
-            (session, Info::default())
+            (job, Info::default())
         }
         Start::Resume {
             record,
             allow_identity_change,
         } => {
             let earlier = record.info.clone();
-            let session =
-                Session::<B, M>::resume(&plan.config, device, *record, allow_identity_change)?;
+            let job = J::resume(&plan.config, device, *record, allow_identity_change)?;
             run_dir::write_config(&plan.root, &plan.config)?;
-            (session, earlier)
+            (job, earlier)
         }
     };
     let log = EventLog::open(&plan.root).map_err(|error| log_error(&plan.root, &error))?;
     let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
-    let trainer = &mut session.trainer;
+    let trainer = job.trainer();
     let per_epoch = trainer
         .settings()
-        .steps_per_epoch(trainer.task().split().train.len());
+        .steps_per_epoch(trainer.task().train_len());
     let first_step = trainer.global_step();
     let already_finished = trainer.is_finished();
     let started = json!({
@@ -178,9 +177,9 @@ fn execute<B: Compute, M: DigitsModel<B>>(
         .note(&started)
         .map_err(|error| log_error(&plan.root, &error))?;
     if !plan.json {
-        print(&announcement(&plan.root, &session, &plan.config))?;
+        print(&announcement(&plan.root, &job, &plan.config))?;
     }
-    let trainer = &mut session.trainer;
+    let trainer = job.trainer_mut();
     observer.show_bar(
         first_step,
         plan.config.train.epochs.saturating_mul(per_epoch),
@@ -205,29 +204,28 @@ fn execute<B: Compute, M: DigitsModel<B>>(
         _ => None,
     };
     if let (Some(path), Some(best)) = (&plan.save, &best) {
-        let epoch = session.trainer.early_stopping().best_epoch.unwrap_or(0);
+        let epoch = job.trainer().early_stopping().best_epoch.unwrap_or(0);
         let seed = plan.config.run.seed;
         let provenance = format!("dacapo pretrain, seed {seed}, best epoch {epoch}");
-        session.base(&plan.config, best, provenance)?.write(path)?;
+        job.base(&plan.config, best, provenance)?.write(path)?;
     }
-    let accuracy = match &best {
-        Some(best) => Some(session.before_and_after(&plan.config, best)?),
+    let verdict = match &best {
+        Some(best) => Some(job.verdict(&plan.config, best)?),
         None => None,
     };
-    let summary = Summary {
+    let trainer = job.trainer();
+    let summary = Summary::<B, J> {
         root: &plan.root,
         outcome,
         already_finished,
-        steps_here: session.trainer.global_step() - first_step,
+        steps_here: trainer.global_step() - first_step,
         seconds: observer.seconds(),
-        accuracy,
-        state_hash: session
-            .trainer
+        verdict,
+        state_hash: trainer
             .to_record(observer.info())?
             .state_hash::<B::InnerBackend>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
-        trainer: &session.trainer,
-        seen: &session.seen,
+        trainer,
     };
     match plan.json {
         true => print_json(&summary.json())?,

@@ -3,6 +3,8 @@
 mod adapt_config;
 mod adapt_mode;
 mod augment;
+mod clip_backbone;
+mod clip_hba_config;
 mod data_config;
 mod load;
 mod model_config;
@@ -14,6 +16,8 @@ mod train_config;
 pub use adapt_config::AdaptConfig;
 pub use adapt_mode::AdaptMode;
 pub use augment::Augment;
+pub use clip_backbone::ClipBackbone;
+pub use clip_hba_config::ClipHbaConfig;
 pub use data_config::DataConfig;
 pub use load::load_config;
 pub use model_config::ModelConfig;

@@ -9,4 +9,6 @@ pub enum ModelKind {
     Vit,
     /// A small convolutional network with batch normalisation.
     ConvNet,
+    /// OpenAI's CLIP on the THINGS data set, as `[clip]` says.
+    Clip,
 }

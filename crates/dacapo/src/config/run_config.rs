@@ -2,7 +2,9 @@ use dacapo_adamw::{AdamWConfig, ScheduleConfig};
 use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{AdaptConfig, AdaptMode, DataConfig, ModelConfig, SeedConfig, TrainConfig};
+use super::{
+    AdaptConfig, AdaptMode, ClipHbaConfig, DataConfig, ModelConfig, SeedConfig, TrainConfig,
+};
 
 /// A whole run's configuration. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,9 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// Network and base weights.
     pub model: ModelConfig,
+    /// CLIP on THINGS, for the model `clip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<ClipHbaConfig>,
     /// What is trained.
     pub adapt: AdaptConfig,
     /// AdamW.
@@ -35,6 +40,7 @@ impl Default for RunConfig {
             run: SeedConfig::default(),
             data: DataConfig::default(),
             model: ModelConfig::default(),
+            clip: None,
             adapt: AdaptConfig::default(),
             optimizer: AdamWConfig {
                 lr: 6e-3,
@@ -89,7 +95,7 @@ impl RunConfig {
     }
 
     /// What a resumed run must share, as JSON: everything but how long to train, when to
-    /// write checkpoints, where a base file lies (its content is part of the identity), and the
+    /// write checkpoints, where files lie (their content is part of the identity), and the
     /// precision (a part of the identity of its own).
     pub fn shared_json(&self) -> serde_json::Value {
         let mut value = serde_json::to_value(self).expect("a configuration is plain data");
@@ -105,6 +111,12 @@ impl RunConfig {
             .as_object_mut()
             .expect("a configuration is a table")
             .remove("checkpoint");
+        if let Some(mut clip) = self.clip.clone() {
+            for (_, path) in clip.paths_mut() {
+                *path = "(a file)".to_owned();
+            }
+            value["clip"] = serde_json::to_value(clip).expect("a configuration is plain data");
+        }
         if self.model.base_file().is_some() {
             value["model"]["base"] = "(a file)".into();
         }

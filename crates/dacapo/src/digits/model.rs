@@ -58,13 +58,21 @@ impl<B: AutodiffBackend> DigitsModel<B> for ConvNet<B> {
 }
 
 /// What decides whether weights fit a model: kind and sizes.
-pub(crate) fn architecture(config: &ModelConfig) -> Value {
+pub(crate) fn architecture(config: &ModelConfig) -> Result<Value, CliError> {
     let mut value = match config.kind {
         ModelKind::Vit => json!({ "kind": config.kind, "sizes": config.vit }),
         ModelKind::ConvNet => json!({ "kind": config.kind, "sizes": config.conv_net }),
+        ModelKind::Clip => return Err(no_clip()),
     };
     if let Some(sizes) = value["sizes"].as_object_mut() {
         sizes.remove("dropout");
     }
-    value
+    Ok(value)
+}
+
+pub(crate) fn no_clip() -> CliError {
+    CliError::input(
+        "model.kind = \"clip\" is no classifier of digits",
+        "Train it with `dacapo train` and a [clip] section, or use \"vit\" or \"conv-net\"",
+    )
 }

@@ -1,7 +1,6 @@
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_adamw::Schedule;
 use dacapo_dora::{DoraConfig, attach_matching};
 use dacapo_models::Digits;
 use dacapo_rng::RngHub;
@@ -9,12 +8,15 @@ use dacapo_trainer::{
     Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings, load_tensors, module_tensors,
 };
 
-use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture};
+use super::accuracy::verdict;
+use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture, no_clip};
 use crate::{
     CliError,
     compute::Compute,
     config::{AdaptMode, ModelConfig, ModelKind, RunConfig},
     identity::identity_in,
+    job::{Job, Verdict},
+    settings::{resolve_schedule, settings},
 };
 
 /// A digits run of one architecture, set up from its configuration.
@@ -36,12 +38,10 @@ struct Parts<B: AutodiffBackend, M: DigitsModel<B>> {
     seen: Vec<u8>,
 }
 
-impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
-    /// A run before its first step; fills in what `config` leaves open (the schedule's total).
-    ///
-    /// # Errors
-    /// Whatever in `config` cannot be used.
-    pub fn start(config: &mut RunConfig, device: &B::Device) -> Result<Self, CliError> {
+impl<B: Compute, M: DigitsModel<B>> Job<B> for Session<B, M> {
+    type Task = DigitsTask<B, M>;
+
+    fn start(config: &mut RunConfig, device: &B::Device) -> Result<Self, CliError> {
         resolve::<B, M>(config, device)?;
         let parts = Parts::new(config, device)?;
         Ok(Self {
@@ -57,11 +57,7 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
         })
     }
 
-    /// The run that `record` was taken from.
-    ///
-    /// # Errors
-    /// Whatever in `record` does not fit `config` or this program.
-    pub fn resume(
+    fn resume(
         config: &RunConfig,
         device: &B::Device,
         record: TrainerRecord,
@@ -83,6 +79,55 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
         })
     }
 
+    fn trainer(&self) -> &Trainer<B, Self::Task> {
+        &self.trainer
+    }
+
+    fn trainer_mut(&mut self) -> &mut Trainer<B, Self::Task> {
+        &mut self.trainer
+    }
+
+    fn data(&self) -> String {
+        let split = self.trainer.task().split();
+        let (train, valid, test) = (split.train.len(), split.valid.len(), split.test.len());
+        let seen = match self.seen.as_slice() {
+            [] => "no class".to_owned(),
+            seen => {
+                let list: Vec<String> = seen.iter().map(u8::to_string).collect();
+                format!("the classes {}", list.join(" "))
+            }
+        };
+        format!(
+            "{train} training, {valid} validation, {test} test images; the base has seen {seen}"
+        )
+    }
+
+    fn verdict(&self, config: &RunConfig, best: &TrainerRecord) -> Result<Verdict, CliError> {
+        let (before, after) = self.before_and_after(config, best)?;
+        Ok(verdict(before, after, !self.seen.is_empty()))
+    }
+
+    fn base(
+        &self,
+        config: &RunConfig,
+        best: &TrainerRecord,
+        provenance: String,
+    ) -> Result<BaseRecord, CliError> {
+        let mut tensors = module_tensors(&self.trainer.model().valid());
+        tensors.extend(best.adapters.clone());
+        tensors.extend(best.buffers.clone());
+        let mut classes = config.data.classes.clone();
+        classes.sort_unstable();
+        Ok(BaseRecord {
+            architecture: architecture(&config.model)?.to_string(),
+            classes,
+            provenance,
+            tensors,
+        })
+    }
+}
+
+impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
     /// Test accuracy before the first step, and of the model that `best` holds.
     ///
     /// # Errors
@@ -104,33 +149,16 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
             task.test_accuracy(&after.valid(), &self.seen),
         ))
     }
-
-    /// The model that `best` holds, as a base for other runs.
-    ///
-    /// # Errors
-    /// A record that does not fit.
-    pub fn base(
-        &self,
-        config: &RunConfig,
-        best: &TrainerRecord,
-        provenance: String,
-    ) -> Result<BaseRecord, CliError> {
-        let mut tensors = module_tensors(&self.trainer.model().valid());
-        tensors.extend(best.adapters.clone());
-        tensors.extend(best.buffers.clone());
-        let mut classes = config.data.classes.clone();
-        classes.sort_unstable();
-        Ok(BaseRecord {
-            architecture: architecture(&config.model).to_string(),
-            classes,
-            provenance,
-            tensors,
-        })
-    }
 }
 
 impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
     fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
+        if config.clip.is_some() {
+            return Err(CliError::input(
+                "the section [clip] has no meaning for this model",
+                "Leave it out, or set model.kind = \"clip\"",
+            ));
+        }
         let task = DigitsTask::new(&config.data, device.clone())?;
         check_sizes(&config.model, task.classes())?;
         let mut streams = STREAMS.to_vec();
@@ -176,20 +204,13 @@ impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
     }
 }
 
-/// Fills in the schedule's total: from then on it is a setting like any other, so that
-/// training for longer later does not bend the schedule.
+/// Fills in what the configuration leaves open: the schedule's total, and where the base lies.
 fn resolve<B: Compute, M: DigitsModel<B>>(
     config: &mut RunConfig,
     device: &B::Device,
 ) -> Result<(), CliError> {
     let task = DigitsTask::<B, M>::new(&config.data, device.clone())?;
-    let len = task.split().train.len();
-    let settings = settings(config, Schedule::Constant {}, "*", String::new());
-    settings.validate(len)?;
-    // No more than config.toml can hold, so that it can be read back.
-    let ticks = settings.schedule_ticks(len).min(i64::MAX as u64);
-    let schedule = config.scheduler.resolved(ticks)?;
-    config.scheduler = schedule.into();
+    resolve_schedule(config, task.split().train.len())?;
     if let Some(file) = config.model.base_file() {
         // So that the run can be resumed from another folder.
         let absolute = file.canonicalize().map_err(|error| {
@@ -203,34 +224,10 @@ fn resolve<B: Compute, M: DigitsModel<B>>(
     Ok(())
 }
 
-fn settings(
-    config: &RunConfig,
-    schedule: Schedule,
-    trainable: &str,
-    shared: String,
-) -> TrainerSettings {
-    let train = &config.train;
-    TrainerSettings {
-        training_run: config.run.training_run,
-        epochs: train.epochs,
-        batch_size: train.batch_size,
-        accumulation: train.accumulation,
-        shuffle: train.shuffle,
-        drop_last: train.drop_last,
-        reset_optimizer: train.reset_optimizer,
-        trainable: vec![trainable.to_owned()],
-        optimizer: config.optimizer.clone(),
-        schedule,
-        schedule_unit: train.schedule_unit,
-        early_stopping: config.early_stopping.clone(),
-        parent: None,
-        config: shared,
-    }
-}
-
 /// Refuses a model that the images or their labels do not fit.
 fn check_sizes(model: &ModelConfig, needed: usize) -> Result<(), CliError> {
     let (section, image_size, classes) = match model.kind {
+        ModelKind::Clip => return Err(no_clip()),
         ModelKind::Vit => ("vit", model.vit.image_size, model.vit.classes),
         ModelKind::ConvNet => (
             "conv_net",
@@ -263,7 +260,7 @@ fn read_base(config: &RunConfig) -> Result<Option<BaseRecord>, CliError> {
         "embedded" => BaseRecord::embedded()?,
         file => BaseRecord::read(Path::new(file))?,
     };
-    let wanted = architecture(&config.model).to_string();
+    let wanted = architecture(&config.model)?.to_string();
     if base.architecture != wanted {
         return Err(CliError::input(
             format!(

@@ -1,0 +1,207 @@
+use std::{num::NonZeroUsize, thread};
+
+use dacapo_rng::RngHub;
+use dacapo_trainer::{STREAMS, Trainer, TrainerRecord};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::{
+    model::model,
+    task::{ClipTask, RSA_P, RSA_RHO},
+};
+use crate::{
+    CliError,
+    compute::Compute,
+    config::{Augment, ClipHbaConfig, ModelKind, RunConfig},
+    digits::BaseRecord,
+    identity::identity_in,
+    job::{Job, Verdict},
+    settings::{resolve_schedule, settings},
+};
+
+/// A CLIP-HBA run, set up from its configuration.
+pub struct ClipSession<B: Compute> {
+    trainer: Trainer<B, ClipTask<B>>,
+}
+
+/// Everything that a [`Trainer`] is made of, but the task.
+struct Parts<B: Compute> {
+    model: dacapo_models::Clip<B>,
+    settings: dacapo_trainer::TrainerSettings,
+    identity: dacapo_trainer::Identity,
+    rng: RngHub,
+}
+
+impl<B: Compute> Job<B> for ClipSession<B> {
+    type Task = ClipTask<B>;
+
+    fn start(config: &mut RunConfig, device: &B::Device) -> Result<Self, CliError> {
+        check(config)?;
+        if let Some(clip) = &mut config.clip {
+            for (key, path) in clip.paths_mut() {
+                // So that the run can be resumed from another folder.
+                let absolute = std::path::Path::new(path).canonicalize();
+                let absolute = absolute.map_err(|error| {
+                    CliError::input(
+                        format!("{key}: cannot find {path}: {error}"),
+                        "Correct the path; docs/config.md says what it should lead to",
+                    )
+                })?;
+                *path = absolute.to_string_lossy().into_owned();
+            }
+        }
+        let task = task::<B>(config, device)?;
+        resolve_schedule(config, task.split().train().len())?;
+        let parts = Parts::<B>::new(config, device)?;
+        Ok(Self {
+            trainer: Trainer::new(
+                task,
+                parts.model,
+                parts.settings,
+                parts.identity,
+                parts.rng,
+                device.clone(),
+            )?,
+        })
+    }
+
+    fn resume(
+        config: &RunConfig,
+        device: &B::Device,
+        record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Self, CliError> {
+        check(config)?;
+        let task = task::<B>(config, device)?;
+        let parts = Parts::<B>::new(config, device)?;
+        Ok(Self {
+            trainer: Trainer::resume(
+                task,
+                parts.model,
+                parts.settings,
+                parts.identity,
+                parts.rng,
+                device.clone(),
+                record,
+                allow_identity_change,
+            )?,
+        })
+    }
+
+    fn trainer(&self) -> &Trainer<B, ClipTask<B>> {
+        &self.trainer
+    }
+
+    fn trainer_mut(&mut self) -> &mut Trainer<B, ClipTask<B>> {
+        &mut self.trainer
+    }
+
+    fn data(&self) -> String {
+        let task = self.trainer.task();
+        let (train, test) = (task.split().train().len(), task.split().test().len());
+        let rsa = match task.rsa_len() {
+            0 => "no behavioural RSA".to_owned(),
+            images => format!("behavioural RSA of {images}"),
+        };
+        format!("{train} training, {test} validation images; {rsa}")
+    }
+
+    fn verdict(&self, _config: &RunConfig, _best: &TrainerRecord) -> Result<Verdict, CliError> {
+        let best = self.trainer.early_stopping().best_epoch;
+        let row = self
+            .trainer
+            .history()
+            .iter()
+            .find(|row| Some(row.epoch) == best);
+        let Some(row) = row else {
+            return Ok(Verdict {
+                text: String::new(),
+                json: json!(null),
+            });
+        };
+        let rsa = row.metrics.get(RSA_RHO).zip(row.metrics.get(RSA_P));
+        let text = rsa.map(|(rho, p)| {
+            format!("  rsa      rho {rho:.4}, p {p:.2e} of the best epoch's predictions\n")
+        });
+        Ok(Verdict {
+            text: text.unwrap_or_default(),
+            json: json!(row.metrics),
+        })
+    }
+
+    fn base(
+        &self,
+        _config: &RunConfig,
+        _best: &TrainerRecord,
+        _provenance: String,
+    ) -> Result<BaseRecord, CliError> {
+        Err(CliError::input(
+            "a CLIP is no base of the built-in job",
+            "Leave --save out",
+        ))
+    }
+}
+
+impl<B: Compute> Parts<B> {
+    fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
+        let precision = config.run.precision;
+        B::check_precision(device, precision)?;
+        let mut rng = RngHub::new(config.run.seed, &STREAMS);
+        let (model, trainable) = model::<B>(config, section(config)?, &mut rng, device)?;
+        let schedule = config.scheduler.resolved(u64::MAX)?;
+        let shared = config.shared_json().to_string();
+        Ok(Self {
+            model,
+            settings: settings(config, schedule, trainable, shared.clone()),
+            identity: identity_in::<B>(&shared, device, precision),
+            rng,
+        })
+    }
+}
+
+fn section(config: &RunConfig) -> Result<&ClipHbaConfig, CliError> {
+    config.clip.as_ref().ok_or_else(|| {
+        CliError::input(
+            "model.kind = \"clip\" needs the section [clip]",
+            "Start from examples/clip_hba.toml",
+        )
+    })
+}
+
+/// Refuses settings that this job would pass over.
+fn check(config: &RunConfig) -> Result<(), CliError> {
+    section(config)?;
+    let data = &config.data;
+    let passed_over = [
+        (config.model.kind != ModelKind::Clip, "model.kind"),
+        (data.name != "things", "data.name"),
+        (!data.classes.is_empty(), "data.classes"),
+        (data.limit > 0, "data.limit"),
+        (data.augment != Augment::None, "data.augment"),
+    ];
+    match passed_over.iter().find(|(wrong, _)| *wrong) {
+        None => Ok(()),
+        Some((_, "data.name")) => Err(CliError::input(
+            format!("data.name = {:?} does not go with a CLIP", data.name),
+            "Set data.name = \"things\"",
+        )),
+        Some((_, key)) => Err(CliError::input(
+            format!("{key} has no meaning for a CLIP on THINGS"),
+            "Leave it out",
+        )),
+    }
+}
+
+fn task<B: Compute>(config: &RunConfig, device: &B::Device) -> Result<ClipTask<B>, CliError> {
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    // Drawn on terminals only.
+    let bar = ProgressBar::new(0).with_message("images");
+    let progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let seed = config.data.split_seed;
+    let task = ClipTask::new(section(config)?, seed, threads, device.clone(), progress);
+    bar.finish_and_clear();
+    task
+}

@@ -1,0 +1,282 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    path::Path,
+};
+
+use burn::{
+    module::AutodiffModule,
+    tensor::{
+        Tensor, TensorData,
+        backend::{AutodiffBackend, Backend},
+    },
+};
+use dacapo_models::{Clip, ClipTokenizer, TokenBatch};
+use dacapo_rsa::{Rdm, Spearman};
+use dacapo_things::{Split, Targets, ThingsImages};
+use dacapo_trainer::{StepContext, Task, TaskError};
+
+use crate::{CliError, config::ClipHbaConfig};
+
+/// Images in one pass of an evaluation.
+const EVALUATION_BATCH: usize = 64;
+
+/// Predicting the similarity dimensions of THINGS images: mean squared error between CLIP's
+/// logits for the prompts and the targets; behavioural RSA of every epoch.
+pub struct ClipTask<B: AutodiffBackend> {
+    images: ThingsImages,
+    /// `[images, prompts]`.
+    targets: Vec<f32>,
+    split: Split,
+    texts: TokenBatch,
+    rsa: Option<Rsa>,
+    device: B::Device,
+}
+
+/// Images whose dissimilarities people have judged.
+struct Rsa {
+    images: ThingsImages,
+    reference: Rdm,
+}
+
+impl<B: AutodiffBackend> ClipTask<B> {
+    /// What `config` names, all of it read and checked: prompts and targets first, then the
+    /// images, of which `progress` tells how many are done.
+    ///
+    /// # Errors
+    /// Whatever cannot be read or does not fit, with file, row and name.
+    pub fn new(
+        config: &ClipHbaConfig,
+        split_seed: u64,
+        threads: NonZeroUsize,
+        device: B::Device,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, CliError> {
+        let sizes = config.model();
+        let texts = texts(config, sizes.context, sizes.vocabulary)?;
+        let targets = Targets::read_things_csv(&config.targets)?;
+        let split = Split::new(split_seed, targets.len(), config.train_fraction)?;
+        let heldout = match (&config.rsa_targets, &config.rsa_rdm) {
+            (Some(targets), Some(rdm)) => Some((Targets::read_things_csv(targets)?, rdm)),
+            (None, None) => None,
+            _ => {
+                return Err(CliError::input(
+                    "of clip.rsa_targets and clip.rsa_rdm one is missing",
+                    "Give both for the behavioural RSA, or neither",
+                ));
+            }
+        };
+        let heldout = heldout.map(|(targets, rdm)| {
+            let reference = match Path::new(rdm).extension().is_some_and(|end| end == "csv") {
+                true => Rdm::read_csv(rdm)?,
+                false => Rdm::read_mat(rdm, None)?,
+            };
+            if reference.size() != targets.len() {
+                return Err(CliError::input(
+                    format!(
+                        "clip.rsa_rdm has {} rows, but clip.rsa_targets {} images",
+                        reference.size(),
+                        targets.len()
+                    ),
+                    "Give a matrix and a table of the same images in the same order",
+                ));
+            }
+            Ok((targets, reference))
+        });
+        let heldout = heldout.transpose()?;
+
+        let total = targets.len() + heldout.as_ref().map_or(0, |(targets, _)| targets.len());
+        let mut load = |names: &[String], before: usize| {
+            let progress = |done, _| progress(before + done, total);
+            ThingsImages::load(&config.images, names, sizes.image_size, threads, progress)
+        };
+        let images = load(targets.names(), 0)?;
+        let rsa = match heldout {
+            None => None,
+            Some((heldout, reference)) => Some(Rsa {
+                images: load(heldout.names(), targets.len())?,
+                reference,
+            }),
+        };
+        Ok(Self {
+            images,
+            targets: targets.values().iter().map(|value| *value as f32).collect(),
+            split,
+            texts,
+            rsa,
+            device,
+        })
+    }
+
+    /// The images that are trained on and those that judge every epoch.
+    pub fn split(&self) -> &Split {
+        &self.split
+    }
+
+    /// How many images the behavioural RSA compares; 0 without one.
+    pub fn rsa_len(&self) -> usize {
+        self.rsa.as_ref().map_or(0, |rsa| rsa.images.len())
+    }
+
+    fn batch<C: Backend<Device = B::Device>>(
+        &self,
+        images: &ThingsImages,
+        indices: &[usize],
+    ) -> Tensor<C, 4> {
+        let pixels = images.batch(indices, ThingsImages::MEAN, ThingsImages::STD);
+        let shape = [indices.len(), 3, images.side(), images.side()];
+        Tensor::from_data(TensorData::new(pixels, shape), &self.device)
+    }
+
+    /// The targets of these images, row by row.
+    fn targets_of(&self, indices: &[usize]) -> Vec<f32> {
+        let width = self.texts.len();
+        let rows = indices.iter();
+        rows.flat_map(|index| &self.targets[index * width..][..width])
+            .copied()
+            .collect()
+    }
+
+    /// Logits of every one of `indices`, row by row, in evaluation mode.
+    fn predictions<C: Backend<Device = B::Device>>(
+        &self,
+        model: &Clip<C>,
+        images: &ThingsImages,
+        indices: &[usize],
+    ) -> Vec<f64> {
+        let texts = model.text.forward(&self.texts, None);
+        let mut predictions = Vec::new();
+        for batch in indices.chunks(EVALUATION_BATCH) {
+            let features = model.visual.forward(self.batch(images, batch), None);
+            let logits = model.logits(features, texts.clone()).into_data();
+            predictions.extend(logits.iter::<f64>());
+        }
+        predictions
+    }
+}
+
+/// The prompts, tokenized.
+fn texts(
+    config: &ClipHbaConfig,
+    context: usize,
+    vocabulary: usize,
+) -> Result<TokenBatch, CliError> {
+    let tokenizer = ClipTokenizer::read(Path::new(&config.merges), context)?;
+    if tokenizer.vocabulary() != vocabulary {
+        return Err(CliError::input(
+            format!(
+                "clip.merges makes a vocabulary of {} tokens, but the model has {vocabulary}",
+                tokenizer.vocabulary()
+            ),
+            "Give the merges that belong to the model",
+        ));
+    }
+    let text = std::fs::read_to_string(&config.prompts).map_err(|error| {
+        CliError::input(
+            format!("clip.prompts: cannot read {}: {error}", config.prompts),
+            "Give a text file with a prompt a line",
+        )
+    })?;
+    let prompts: Vec<&str> = text.lines().collect();
+    let empty = prompts.iter().position(|prompt| prompt.trim().is_empty());
+    if prompts.len() != Targets::DIMENSIONS || empty.is_some() {
+        let found = match empty {
+            Some(line) => format!("line {} is empty", line + 1),
+            None => format!("{} lines", prompts.len()),
+        };
+        return Err(CliError::input(
+            format!(
+                "clip.prompts: expected {} prompts in {}, a line each: {found}",
+                Targets::DIMENSIONS,
+                config.prompts
+            ),
+            "Give one for each value of a target, in their order",
+        ));
+    }
+    Ok(tokenizer.tokenize(&prompts)?)
+}
+
+impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
+    type Model = Clip<B>;
+
+    fn train_len(&self) -> usize {
+        self.split.train().len()
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.images.fingerprint().as_bytes());
+        for value in &self.targets {
+            hasher.update(&value.to_le_bytes());
+        }
+        for part in [self.split.train(), self.split.test()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            for index in part {
+                hasher.update(&(*index as u64).to_le_bytes());
+            }
+        }
+        for text in self.texts.texts() {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            for id in text {
+                hasher.update(&id.to_le_bytes());
+            }
+        }
+        if let Some(rsa) = &self.rsa {
+            hasher.update(rsa.images.fingerprint().as_bytes());
+            for value in rsa.reference.values() {
+                hasher.update(&value.to_le_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    fn loss(
+        &self,
+        model: &Clip<B>,
+        examples: &[usize],
+        context: &mut StepContext<'_>,
+    ) -> Result<Tensor<B, 1>, TaskError> {
+        let examples = examples.iter().map(|index| self.split.train()[*index]);
+        let examples: Vec<usize> = examples.collect();
+        let targets = self.targets_of(&examples);
+        let targets = TensorData::new(targets, [examples.len(), self.texts.len()]);
+        let targets = Tensor::<B, 2>::from_data(targets, &self.device);
+        let images = self.batch(&self.images, &examples);
+        let error = model.forward(images, &self.texts, Some(&context.dropout)) - targets;
+        Ok((error.clone() * error).mean())
+    }
+
+    fn evaluate(
+        &self,
+        model: &<Clip<B> as AutodiffModule<B>>::InnerModule,
+    ) -> Result<BTreeMap<String, f64>, TaskError> {
+        let test = self.split.test();
+        let predictions = self.predictions(model, &self.images, test);
+        let targets = self.targets_of(test);
+        let errors = predictions.iter().zip(&targets);
+        let sum: f64 = errors
+            .map(|(found, target)| (found - f64::from(*target)).powi(2))
+            .sum();
+        let mut metrics = BTreeMap::from([(VALID_LOSS.to_owned(), sum / targets.len() as f64)]);
+        if let Some(Rsa { images, reference }) = &self.rsa {
+            let all: Vec<usize> = (0..images.len()).collect();
+            let predictions = self.predictions(model, images, &all);
+            let rdm = Rdm::from_predictions(&predictions, images.len(), self.texts.len())?;
+            let found = Spearman::between(&rdm, reference)?;
+            metrics.insert(RSA_RHO.to_owned(), found.rho);
+            metrics.insert(RSA_P.to_owned(), found.p_value);
+        }
+        Ok(metrics)
+    }
+
+    fn metrics(&self) -> Option<BTreeSet<String>> {
+        let rsa = self.rsa.as_ref().map(|_| [RSA_RHO, RSA_P]);
+        let names = [VALID_LOSS].into_iter().chain(rsa.into_iter().flatten());
+        Some(names.map(str::to_owned).collect())
+    }
+}
+
+const VALID_LOSS: &str = "valid_loss";
+/// Spearman's rank correlation of the model's dissimilarities and the people's.
+pub(super) const RSA_RHO: &str = "rsa_rho";
+pub(super) const RSA_P: &str = "rsa_p";

@@ -1,0 +1,295 @@
+//! CLIP on THINGS through the program: from tables and images to RSA figures, stopped and
+//! resumed, and what is refused before training.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use dacapo_tests::{Sandbox, sandbox};
+
+/// A table of so many images from `first` on.
+fn table(first: usize, count: usize) -> String {
+    let mut text = String::from(",image_name");
+    for dimension in 0..66 {
+        write!(text, ",{dimension}").expect("a string takes everything");
+    }
+    for image in first..first + count {
+        write!(text, "\n{image},thing{image:02}_01b.jpg").expect("a string takes everything");
+        for dimension in 0..66 {
+            let value = (image * 37 + dimension * 11) % 23;
+            write!(text, ",{value}.5").expect("a string takes everything");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Symmetric, with zeros on the diagonal.
+fn matrix(n: usize) -> String {
+    let cell = |i: usize, j: usize| match i == j {
+        true => "0".to_owned(),
+        false => format!("0.{}", 1 + (i + j) * i.abs_diff(j) % 9),
+    };
+    let row = |i| (0..n).map(|j| cell(i, j)).collect::<Vec<_>>().join(",");
+    (0..n).map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/models/tests/golden")
+        .join(name)
+}
+
+/// A small CLIP with random weights; `clip` is added to its section.
+fn config(targets: &str, rsa: [&str; 2], batch: usize, clip: &str) -> String {
+    let merges = golden("clip_merges.txt");
+    format!(
+        r#"
+[run]
+seed = 3
+[model]
+kind = "clip"
+[data]
+name = "things"
+[clip]
+merges = "{}"
+prompts = "prompts.txt"
+images = "images"
+targets = "{targets}"
+rsa_targets = "{}"
+rsa_rdm = "{}"
+{clip}
+[clip.sizes]
+image_size = 28
+patch_size = 14
+vision = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
+text = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
+vocabulary = 594
+context = 48
+d_embed = 12
+[adapt]
+flavour = "clip-hba"
+rank = 4
+targets = ["visual.blocks.1.attn.out_proj", "text.blocks.1.attn.out_proj"]
+[optimizer]
+lr = 0.01
+[scheduler]
+kind = "constant"
+[train]
+epochs = 2
+batch_size = {batch}
+"#,
+        merges.display(),
+        rsa[0],
+        rsa[1]
+    )
+}
+
+const RANDOM: &str = "weights = \"random\"";
+
+fn write(sandbox: &Sandbox, name: &str, text: &str) {
+    fs::write(sandbox.path(name), text).expect("the folder can be written to");
+}
+
+/// 20 images to train and judge on, 6 for the RSA.
+fn small() -> Sandbox {
+    let sandbox = sandbox!();
+    write(&sandbox, "targets.csv", &table(0, 20));
+    write(&sandbox, "heldout.csv", &table(20, 6));
+    write(&sandbox, "rdm.csv", &matrix(6));
+    let prompts: Vec<String> = (0..66)
+        .map(|i| format!("thing-related; number {i}"))
+        .collect();
+    write(&sandbox, "prompts.txt", &prompts.join("\n"));
+    let drawn = ["stand-ins", "targets.csv", "heldout.csv", "--out", "images"];
+    sandbox.run(drawn).expect_code(0);
+    write(
+        &sandbox,
+        "run.toml",
+        &config("targets.csv", ["heldout.csv", "rdm.csv"], 4, RANDOM),
+    );
+    sandbox
+}
+
+#[track_caller]
+fn assert_resumes(sandbox: &Sandbox, steps: &[&str]) {
+    sandbox
+        .run(["train", "run.toml", "--out", "whole"])
+        .expect_code(0);
+    let first = [
+        "train",
+        "run.toml",
+        "--out",
+        "halves",
+        "--stop-after-step",
+        steps[0],
+    ];
+    sandbox.run(first).expect_code(0);
+    for step in &steps[1..] {
+        sandbox
+            .run(["resume", "halves", "--stop-after-step", step])
+            .expect_code(0);
+    }
+    let end = sandbox.run(["resume", "halves"]).expect_code(0);
+    assert!(end.out.contains("rsa      rho "), "{}", end.out);
+    sandbox.run(["verify", "whole", "halves"]).expect_code(0);
+    let history = sandbox.history("whole");
+    let heading = history.lines().next().expect("a heading");
+    for column in ["train_loss", "valid_loss", "rsa_rho", "rsa_p"] {
+        assert!(heading.contains(column), "{heading}");
+    }
+    assert!(!history.contains("NaN"), "{history}");
+}
+
+#[test]
+fn stopped_run_ends_in_other_bits() {
+    let sandbox = small();
+    assert_resumes(&sandbox, &["1", "2", "5"]);
+    // Files that were moved are found by the paths in the run's own configuration.
+    let path = sandbox.path("whole").join("config.toml");
+    let moved = fs::read_to_string(&path).expect("a run has one");
+    fs::rename(sandbox.path("images"), sandbox.path("elsewhere")).expect("renamed");
+    let gone = sandbox
+        .run(["resume", "whole", "--epochs", "3"])
+        .expect_code(2);
+    assert!(gone.err.contains("images"), "{}", gone.err);
+    fs::write(&path, moved.replace("/images\"", "/elsewhere\"")).expect("written");
+    sandbox
+        .run(["resume", "whole", "--epochs", "3"])
+        .expect_code(0);
+}
+
+/// All real targets and the real reference matrix; the images are stand-ins.
+#[test]
+fn real_targets_are_not_trained_on() {
+    let data = match std::env::var_os("DACAPO_THINGS") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/things"),
+    };
+    let targets = data.join("spose_embedding66d_rescaled_1806train.csv");
+    let heldout = data.join("spose_embedding66d_rescaled_48val_reordered.csv");
+    if !targets.is_file() {
+        println!("skipped: {} is not there", targets.display());
+        return;
+    }
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let sandbox = sandbox!();
+    let labels = fs::read_to_string(data.join("labels66.txt")).expect("the labels lie beside them");
+    write(&sandbox, "prompts.txt", &labels);
+    let (targets, heldout) = (text(&targets), text(&heldout));
+    let drawn = ["stand-ins", &targets, &heldout, "--out", "images"];
+    sandbox.run(drawn).expect_code(0);
+    let rdm = text(&data.join("RDM48_triplet.mat"));
+    write(
+        &sandbox,
+        "run.toml",
+        &config(&targets, [&heldout, &rdm], 361, RANDOM),
+    );
+    assert_resumes(&sandbox, &["3"]);
+    let told = sandbox.run([
+        "train",
+        "run.toml",
+        "--out",
+        "told",
+        "--stop-after-step",
+        "1",
+    ]);
+    let told = told.expect_code(0).out;
+    assert!(
+        told.contains("1444 training, 362 validation images; behavioural RSA of 48"),
+        "{told}"
+    );
+}
+
+#[track_caller]
+fn assert_refused(sandbox: &Sandbox, parts: &[&str]) {
+    let refused = sandbox
+        .run(["train", "run.toml", "--out", "refused"])
+        .expect_code(2);
+    for part in parts {
+        assert!(
+            refused.err.contains(part),
+            "`{part}` is not in: {}",
+            refused.err
+        );
+    }
+    assert!(!sandbox.path("refused").exists(), "a run folder was made");
+}
+
+#[test]
+fn bad_input_is_trained_on() {
+    let sandbox = small();
+    let good = table(0, 20);
+    write(
+        &sandbox,
+        "targets.csv",
+        &good.replacen("\n3,thing03_01b.jpg,", "\n3,thing03_01b.jpg,NaN,", 1),
+    );
+    assert_refused(&sandbox, &["targets.csv", "thing03_01b.jpg"]);
+    let short = good.replacen("\n3,thing03_01b.jpg,19.5", "\n3,thing03_01b.jpg", 1);
+    assert_ne!(short, good);
+    write(&sandbox, "targets.csv", &short);
+    assert_refused(&sandbox, &["row 5", "thing03_01b.jpg", "66"]);
+    write(
+        &sandbox,
+        "targets.csv",
+        &good.replacen("thing03_01b", "thing99_01b", 1),
+    );
+    assert_refused(&sandbox, &["images", "thing99_01b.jpg"]);
+    write(&sandbox, "targets.csv", &good);
+
+    let image = sandbox.path("images/thing07_01b.jpg");
+    let whole = fs::read(&image).expect("drawn");
+    fs::write(&image, &whole[..whole.len() / 2]).expect("written");
+    assert_refused(&sandbox, &["thing07_01b.jpg"]);
+    fs::write(&image, &whole).expect("written");
+
+    write(&sandbox, "rdm.csv", &matrix(5));
+    assert_refused(&sandbox, &["clip.rsa_rdm has 5 rows", "6 images"]);
+    write(&sandbox, "rdm.csv", &matrix(6));
+
+    let prompts = fs::read_to_string(sandbox.path("prompts.txt")).expect("written");
+    let fewer: Vec<&str> = prompts.lines().take(65).collect();
+    write(&sandbox, "prompts.txt", &fewer.join("\n"));
+    assert_refused(&sandbox, &["clip.prompts", "66 prompts", "65 lines"]);
+    write(&sandbox, "prompts.txt", &prompts);
+
+    let others = format!("weights = \"{}\"", golden("clip_hf.safetensors").display());
+    let rsa = ["heldout.csv", "rdm.csv"];
+    write(
+        &sandbox,
+        "run.toml",
+        &config("targets.csv", rsa, 4, &others),
+    );
+    assert_refused(
+        &sandbox,
+        &["clip_hf.safetensors", "vision_model.encoder.layers.2"],
+    );
+    write(
+        &sandbox,
+        "run.toml",
+        &config("targets.csv", rsa, 4, "weights = \"nowhere\""),
+    );
+    assert_refused(&sandbox, &["clip.weights", "nowhere"]);
+    let vit = config("targets.csv", rsa, 4, RANDOM).replace("kind = \"clip\"", "kind = \"vit\"");
+    write(
+        &sandbox,
+        "run.toml",
+        &vit.replace("\"things\"", "\"digits\""),
+    );
+    assert_refused(&sandbox, &["[clip]"]);
+}
+
+#[test]
+fn example_does_not_load() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/clip_hba.toml");
+    let base = dacapo::config::RunConfig::default();
+    let config = dacapo::config::load_config(base, Some(&path), &[]).expect("the example loads");
+    let clip = config.clip.expect("it has the section");
+    assert_eq!(clip.model().vision.blocks, 24);
+    for target in &config.adapt.targets {
+        assert!(target.ends_with(".attn.out_proj"), "{target}");
+    }
+}
