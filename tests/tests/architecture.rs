@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
     (
         "dacapo-models",
-        &["dacapo-dora", "dacapo-ops", "dacapo-rng"],
+        &["dacapo-dora", "dacapo-ops", "dacapo-pth", "dacapo-rng"],
     ),
     (
         "dacapo-trainer",

@@ -165,7 +165,9 @@ fn features_differ_from_pytorch() {
 fn layouts_give_other_weights() {
     let config = config(&golden());
     let read = |file| read_clip_weights(&golden_file(file), &config).expect("golden weights");
-    assert_eq!(read("clip_hf.safetensors"), read("clip_openai.safetensors"));
+    let weights = read("clip_hf.safetensors");
+    assert_eq!(weights, read("clip_openai.safetensors"));
+    assert_eq!(weights, read("clip_openai.pth"));
 }
 
 /// With the golden adapters of the researchers' form.
@@ -372,6 +374,12 @@ fn damaged_weights_are_loaded() {
     longer.push(0);
     fs::write(&file, longer).expect("written");
     refused(&file, &config);
+    let torch = folder.path().join("model.pth");
+    let archive = fs::read(golden_file("clip_openai.pth")).expect("golden weights");
+    for length in [0, 100, archive.len() / 2, archive.len() - 1] {
+        fs::write(&torch, &archive[..length]).expect("written");
+        refused(&torch, &config);
+    }
     // Not a number, in the last tensor.
     let mut nan = whole.clone();
     let end = nan.len();

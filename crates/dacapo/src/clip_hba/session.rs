@@ -146,7 +146,7 @@ impl<B: Compute> Parts<B> {
     fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
         let precision = config.run.precision;
         B::check_precision(device, precision)?;
-        let mut rng = RngHub::new(config.run.seed, &STREAMS);
+        let mut rng = RngHub::new(config.run.seed, STREAMS);
         let (model, trainable) = model::<B>(config, section(config)?, &mut rng, device)?;
         let schedule = config.scheduler.resolved(u64::MAX)?;
         let shared = config.shared_json().to_string();

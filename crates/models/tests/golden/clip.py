@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden values of `Clip`: Hugging Face's CLIPModel in PyTorch float64.
 
-    python3 clip.py           # writes clip.json, clip_hf.safetensors, clip_openai.safetensors
+    python3 clip.py    # writes clip.json, clip_hf.safetensors, clip_openai.{safetensors,pth}
 
 A small CLIP with random weights that f16 holds exactly, once as Hugging Face stores it (f32) and
 once as OpenAI does (f16), and with it: features, logits, the loss against targets, the gradients
@@ -119,10 +119,12 @@ def main():
 
     state = {n: v for n, v in model.state_dict().items() if not n.endswith("position_ids")}
     save_file({n: v.float().contiguous() for n, v in state.items()}, FOLDER / "clip_hf.safetensors")
-    save_file(
-        {n: v.half().contiguous() for n, v in as_openai(state).items()},
-        FOLDER / "clip_openai.safetensors",
-    )
+    openai = {n: v.half().contiguous() for n, v in as_openai(state).items()}
+    save_file(openai, FOLDER / "clip_openai.safetensors")
+    # As in the state dict of OpenAI's archives.
+    sizes = {"input_resolution": IMAGE, "context_length": CONTEXT, "vocab_size": VOCABULARY}
+    openai.update({name: torch.tensor(size) for name, size in sizes.items()})
+    torch.save(openai, FOLDER / "clip_openai.pth")
 
     images = f16_exact(generator, IMAGES, 3, IMAGE, IMAGE, spread=1.0)
     texts = [[VOCABULARY - 2, 3, 17, VOCABULARY - 1], [VOCABULARY - 2, 30, VOCABULARY - 1],

@@ -1,11 +1,14 @@
 //! The published weights of CLIP, by name.
 
+mod floats;
 mod hugging_face;
 mod layout;
 mod openai;
 mod read;
 mod safetensors_file;
 mod tensor_rule;
+mod torch_file;
+mod weight_file;
 
 use layout::WeightLayout;
 pub use read::read_clip_weights;

@@ -5,15 +5,15 @@ use burn::tensor::TensorData;
 use serde::Deserialize;
 
 use super::WeightLayout;
-use super::safetensors_file::SafetensorsFile;
+use super::weight_file::WeightFile;
 use crate::{ClipConfig, ModelsError};
 
 /// Every tensor of a [`Clip`](crate::Clip) of this configuration, in f32 and by stable
 /// path, from published weights.
 ///
-/// `path` is a `.safetensors` file, the `.safetensors.index.json` of a model in several,
-/// or a folder with `model.safetensors`, its index, or `open_clip_model.safetensors`. The
-/// names are those of Hugging Face's `CLIPModel`, or of OpenAI's code and open_clip; f16
+/// `path` is a `.safetensors` file, or one of PyTorch (`.pt`, `.pth`, `.bin`; OpenAI's own
+/// are TorchScript archives), of which nothing is executed; or the `.index.json` of a model
+/// in several; or a folder with `model.safetensors`, its index, or the like. The names are those of Hugging Face's `CLIPModel`, or of OpenAI's code and open_clip; f16
 /// and bf16 become f32, which holds them exactly.
 ///
 /// # Errors
@@ -95,13 +95,16 @@ struct Index {
 }
 
 /// What a folder may hold, in the order of preference.
-const NAMES: [&str; 3] = [
+const NAMES: [&str; 6] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "open_clip_model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "open_clip_pytorch_model.bin",
 ];
 
-fn open(path: &Path) -> Result<Vec<SafetensorsFile>, ModelsError> {
+fn open(path: &Path) -> Result<Vec<WeightFile>, ModelsError> {
     if path.is_dir() {
         let found = NAMES.iter().map(|name| path.join(name));
         let Some(file) = found.into_iter().find(|file| file.is_file()) else {
@@ -111,10 +114,10 @@ fn open(path: &Path) -> Result<Vec<SafetensorsFile>, ModelsError> {
         return open(&file);
     }
     if !path.to_string_lossy().ends_with(".index.json") {
-        return Ok(vec![SafetensorsFile::open(path)?]);
+        return Ok(vec![WeightFile::open(path)?]);
     }
     let refuse = |found: String| {
-        ModelsError::weights(path, "the index of .safetensors files (weight_map)", found)
+        ModelsError::weights(path, "the index of files of weights (weight_map)", found)
     };
     let text = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
     let index: Index = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
@@ -126,6 +129,6 @@ fn open(path: &Path) -> Result<Vec<SafetensorsFile>, ModelsError> {
     }
     let files = names
         .into_iter()
-        .map(|name| SafetensorsFile::open(&folder.join(name)));
+        .map(|name| WeightFile::open(&folder.join(name)));
     files.collect()
 }

@@ -3,10 +3,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::floats::Floats;
 use crate::ModelsError;
 
 /// A `.safetensors` file, of which tensors are read one at a time.
@@ -77,21 +77,12 @@ impl SafetensorsFile {
             .seek(SeekFrom::Start(self.start + begin as u64))
             .and_then(|_| self.file.read_exact(&mut bytes))
             .map_err(|error| refuse(&self.path, error.to_string()))?;
-        let pairs = || bytes.as_chunks::<2>().0.iter();
-        match info.dtype {
-            Dtype::F32 => Ok(bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect()),
-            Dtype::F16 => Ok(pairs()
-                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-                .collect()),
-            Dtype::BF16 => Ok(pairs()
-                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
-                .collect()),
-            other => Err(refuse(&self.path, format!("{other:?}"))),
-        }
+        let floats = match info.dtype {
+            Dtype::F32 => Floats::F32,
+            Dtype::F16 => Floats::F16,
+            Dtype::BF16 => Floats::Bf16,
+            other => return Err(refuse(&self.path, format!("{other:?}"))),
+        };
+        Ok(floats.read(&bytes))
     }
 }
