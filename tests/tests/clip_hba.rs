@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dacapo::pth::PthFile;
 use dacapo_tests::{Sandbox, sandbox};
 
 /// A table of so many images from `first` on.
@@ -72,6 +73,7 @@ d_embed = 12
 [adapt]
 flavour = "clip-hba"
 rank = 4
+alpha = 16.0
 targets = ["visual.blocks.1.attn.out_proj", "text.blocks.1.attn.out_proj"]
 [optimizer]
 lr = 0.01
@@ -280,6 +282,97 @@ fn bad_input_is_trained_on() {
         &vit.replace("\"things\"", "\"digits\""),
     );
     assert_refused(&sandbox, &["[clip]"]);
+}
+
+/// `A` and `B` are the transposes of what the original keeps.
+#[test]
+fn exported_adapters_are_others() {
+    let sandbox = small();
+    let train = [
+        "train",
+        "run.toml",
+        "--out",
+        "run",
+        "--stop-after-step",
+        "5",
+    ];
+    sandbox.run(train).expect_code(0);
+    let export = ["export", "run", "--format", "clip-hba", "--out", "exported"];
+    let within = sandbox.run(export).expect_code(2).err;
+    assert!(within.contains("within epoch 2"), "{within}");
+    sandbox.run(["resume", "run"]).expect_code(0);
+    sandbox.run(export).expect_code(0);
+    let twice = sandbox.run(export).expect_code(2).err;
+    assert!(twice.contains("exists already"), "{twice}");
+
+    let file = sandbox.path("exported/dora_params/epoch1_dora_params.pth");
+    let file = PthFile::open(file).expect("a file of PyTorch");
+    let record = sandbox.latest("run");
+    let mut found = 0;
+    for (theirs, ours) in [
+        (
+            "clip_model.visual.transformer.resblocks.1",
+            "visual.blocks.1",
+        ),
+        ("clip_model.transformer.resblocks.1", "text.blocks.1"),
+    ] {
+        for (theirs, ours, turned) in [
+            (
+                format!("{theirs}.attn.out_proj.m"),
+                format!("{ours}.attn.out_proj.adapter.magnitude"),
+                false,
+            ),
+            (
+                format!("{theirs}.attn.out_proj.delta_D_A"),
+                format!("{ours}.attn.out_proj.adapter.lora_b"),
+                true,
+            ),
+            (
+                format!("{theirs}.attn.out_proj.delta_D_B"),
+                format!("{ours}.attn.out_proj.adapter.lora_a"),
+                true,
+            ),
+        ] {
+            let tensor = file
+                .root()
+                .get(theirs.as_str())
+                .expect("a key")
+                .tensor()
+                .expect("a tensor");
+            let mut shape = record.adapters[&ours].shape.to_vec();
+            let values = record.adapters[&ours].as_slice::<f32>().expect("f32");
+            let bytes = tensor.bytes().expect("whole");
+            let at = |index: usize| {
+                f32::from_le_bytes(bytes[4 * index..][..4].try_into().expect("four"))
+            };
+            for (index, value) in values.iter().enumerate() {
+                let to = match turned {
+                    true => index % shape[1] * shape[0] + index / shape[1],
+                    false => index,
+                };
+                assert_eq!(at(to).to_bits(), value.to_bits(), "{theirs}[{to}]");
+            }
+            if turned {
+                shape.reverse();
+            }
+            assert_eq!(tensor.shape(), shape, "{theirs}");
+            found += 1;
+        }
+    }
+    assert_eq!(file.root().tensors().len(), found);
+
+    let digits = ["train", "--out", "digits", "--epochs", "1"];
+    sandbox.run(digits).expect_code(0);
+    let export = [
+        "export",
+        "digits",
+        "--format",
+        "clip-hba",
+        "--out",
+        "elsewhere",
+    ];
+    let refused = sandbox.run(export).expect_code(2).err;
+    assert!(refused.contains("model.kind is \"vit\""), "{refused}");
 }
 
 #[test]

@@ -86,6 +86,14 @@ parameter trained on the training images of the digits 0-4. It is a run like any
 can be stopped and resumed (`dacapo resume DIR --save FILE`); the model of its best epoch
 is saved when it ends.")]
     Pretrain(PretrainArgs),
+    /// Write a checkpoint's adapters for another program.
+    #[command(long_about = "\
+Write a checkpoint's adapters for another program.
+
+With --format clip-hba, the format of CLIP-HBA's own code: OUT/dora_params/epochN_dora_params.pth,
+which its load_dora_checkpoint loads. The checkpoint must be from the end of an epoch; the
+original counts epochs from 0. The optimizer's state is not written.")]
+    Export(ExportArgs),
     /// Draw stand-ins for images that are not at hand.
     #[command(long_about = "\
 Draw stand-ins for images that are not at hand.
@@ -94,6 +102,29 @@ For every image name in the tables, which are like clip.targets, a picture of co
 that depends on the name alone is written as PNG under that name. With them a run of CLIP on
 THINGS can be tried from beginning to end; its figures say nothing about the real images.")]
     StandIns(StandInsArgs),
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A checkpoint file, or a run folder for its latest one.
+    pub file: PathBuf,
+    /// The format to write.
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// The folder to write to; no file in it is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `export` can write.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// CLIP-HBA's DoRA parameters.
+    ClipHba,
 }
 
 /// Arguments of `stand-ins`.

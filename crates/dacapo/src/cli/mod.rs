@@ -4,6 +4,7 @@ mod args;
 mod checkpoint_file;
 mod clock;
 mod event_log;
+mod export;
 mod inspect;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
@@ -50,6 +51,7 @@ pub fn main() -> i32 {
         Command::Inspect(args) => inspect::inspect(args),
         Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
+        Command::Export(args) => export::export(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
     };
     result.unwrap_or_else(|error| {

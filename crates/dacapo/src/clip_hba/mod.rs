@@ -1,9 +1,11 @@
 //! CLIP fine-tuned to human similarity judgements: the job of Zhao et al.'s CLIP-HBA, and
 //! of the researchers who perturb its training.
 
+mod dora_params;
 mod model;
 mod session;
 mod task;
 
+pub use dora_params::dora_params;
 pub use session::ClipSession;
 pub use task::ClipTask;
