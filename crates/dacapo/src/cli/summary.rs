@@ -64,6 +64,7 @@ pub(crate) struct Summary<'a, B: Compute, J: Job<B>> {
     pub(crate) state_hash: String,
     pub(crate) saved: Option<&'a Path>,
     pub(crate) trainer: &'a Trainer<B, J::Task>,
+    pub(crate) config: &'a RunConfig,
 }
 
 impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
@@ -132,6 +133,11 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
             }
             _ => {
                 let half = (step / 2).max(1);
+                // A run's own configuration can be trained again.
+                let (train, of) = match self.config.clip {
+                    Some(_) => (format!("train {root}/config.toml"), ""),
+                    None => ("train".to_owned(), " (default settings)"),
+                };
                 writeln!(
                     out,
                     "  {program} inspect {root}    what the checkpoint holds"
@@ -139,8 +145,8 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
                 if self.saved.is_none() {
                     writeln!(
                         out,
-                        "  the same run in two halves, and the proof that no bit differs (default settings):\n    \
-                         {program} train --out {root}-halves --stop-after-step {half}\n    \
+                        "  the same run in two halves, and the proof that no bit differs{of}:\n    \
+                         {program} {train} --out {root}-halves --stop-after-step {half}\n    \
                          {program} resume {root}-halves\n    \
                          {program} verify {root} {root}-halves"
                     )?;

@@ -226,6 +226,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             .state_hash::<B::InnerBackend>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
         trainer,
+        config: &plan.config,
     };
     match plan.json {
         true => print_json(&summary.json())?,
