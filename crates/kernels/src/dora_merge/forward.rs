@@ -4,10 +4,8 @@ use cubecl::prelude::*;
 
 use super::channel_sum::{first_channel, shared_floats, sum_channels};
 use super::config::{Config, LANE};
-use super::tile::{
-    Extent, add_low_rank, fetch_tile, fill_slab, right_fragments, store_tile, tile_position,
-    unpack_tile,
-};
+use super::fused_low_rank::{add_low_rank, fill_slab, right_fragments, tile_position};
+use super::tile::{Extent, fetch_tile, store_tile, unpack_tile};
 use crate::dropout_mask::MaskArgs;
 
 /// `sqrt` of the sum of the partials of each channel.
