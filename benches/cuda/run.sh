@@ -30,7 +30,7 @@ for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
-    [tests]=${LIMIT_TESTS:-240} [sanitizer]=${LIMIT_SANITIZER:-240} [merge]=${LIMIT_MERGE:-280}
+    [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [merge]=${LIMIT_MERGE:-280}
     [adamw]=${LIMIT_ADAMW:-60} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-240}
     [vit]=${LIMIT_VIT:-170}
 )
