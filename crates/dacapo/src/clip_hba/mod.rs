@@ -1,5 +1,5 @@
-//! CLIP fine-tuned to human similarity judgements: the job of Zhao et al.'s CLIP-HBA, and
-//! of the researchers who perturb its training.
+//! CLIP fine-tuned to human similarity judgements: the job of CLIP-HBA, and of the
+//! researchers who perturb its training.
 
 mod dora_params;
 mod model;

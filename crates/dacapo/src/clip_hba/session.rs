@@ -1,7 +1,8 @@
-use std::{num::NonZeroUsize, thread};
+use std::{num::NonZeroUsize, path::Path, thread};
 
+use dacapo_models::Clip;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{STREAMS, Trainer, TrainerRecord};
+use dacapo_trainer::{Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -26,9 +27,9 @@ pub struct ClipSession<B: Compute> {
 
 /// Everything that a [`Trainer`] is made of, but the task.
 struct Parts<B: Compute> {
-    model: dacapo_models::Clip<B>,
-    settings: dacapo_trainer::TrainerSettings,
-    identity: dacapo_trainer::Identity,
+    model: Clip<B>,
+    settings: TrainerSettings,
+    identity: Identity,
     rng: RngHub,
 }
 
@@ -40,11 +41,11 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         if let Some(clip) = &mut config.clip {
             for (key, path) in clip.paths_mut() {
                 // So that the run can be resumed from another folder.
-                let absolute = std::path::Path::new(path).canonicalize();
+                let absolute = Path::new(path).canonicalize();
                 let absolute = absolute.map_err(|error| {
                     CliError::input(
                         format!("{key}: cannot find {path}: {error}"),
-                        "Correct the path; docs/config.md says what it should lead to",
+                        "Correct the path; docs/clip_hba.md says what it should lead to",
                     )
                 })?;
                 *path = absolute.to_string_lossy().into_owned();
