@@ -163,6 +163,48 @@ fn stopped_run_ends_in_other_bits() {
         .expect_code(0);
 }
 
+/// Prompts, targets, dissimilarities and images are no settings: the fingerprint tells.
+#[test]
+fn run_goes_on_with_other_data() {
+    let sandbox = small();
+    let train = [
+        "train",
+        "run.toml",
+        "--out",
+        "run",
+        "--stop-after-step",
+        "2",
+    ];
+    sandbox.run(train).expect_code(0);
+    let target = |text: String| text.replacen("_01b.jpg,", "_01b.jpg,9", 1);
+    let prompt = |text: String| text.replacen("number 7", "number 8", 1);
+    let rdm = |text: String| text.replacen("0.1", "0.9", 2);
+    for (name, change) in [
+        ("targets.csv", &target as &dyn Fn(String) -> String),
+        ("prompts.txt", &prompt),
+        ("rdm.csv", &rdm),
+    ] {
+        let path = sandbox.path(name);
+        let before = fs::read_to_string(&path).expect("written");
+        let after = change(before.clone());
+        assert_ne!(before, after, "{name}");
+        fs::write(&path, after).expect("written");
+        let refused = sandbox.run(["resume", "run"]).expect_code(2).err;
+        assert!(refused.contains("fingerprint"), "{name}: {refused}");
+        fs::write(&path, before).expect("written");
+    }
+    for image in ["thing03_01b.jpg", "thing22_01b.jpg"] {
+        let [path, other] =
+            [image, "thing04_01b.jpg"].map(|name| sandbox.path("images").join(name));
+        let before = fs::read(&path).expect("drawn");
+        fs::copy(other, &path).expect("copied");
+        let refused = sandbox.run(["resume", "run"]).expect_code(2).err;
+        assert!(refused.contains("fingerprint"), "{image}: {refused}");
+        fs::write(&path, before).expect("written");
+    }
+    sandbox.run(["resume", "run"]).expect_code(0);
+}
+
 /// All real targets and the real reference matrix; the images are stand-ins.
 #[test]
 fn real_targets_are_not_trained_on() {

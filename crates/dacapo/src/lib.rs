@@ -29,7 +29,7 @@ pub mod digits;
 mod error;
 mod identity;
 pub mod job;
-mod settings;
+mod setup;
 
 pub use dacapo_adamw as adamw;
 pub use dacapo_dora as dora;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block_config::BlockConfig;
-use crate::check::{dropout, positive, require};
+use crate::check::{dropout, patches, positive, transformer};
 use crate::{Activation, ModelsError};
 
 /// The sizes of a [`Vit`](crate::Vit). The defaults are those of the shipped
@@ -48,24 +48,8 @@ impl VitConfig {
     /// # Errors
     /// [`ModelsError::Config`] naming the first key that is out of range.
     pub fn validate(&self) -> Result<(), ModelsError> {
-        positive("image_size", self.image_size)?;
-        positive("patch_size", self.patch_size)?;
-        require(
-            self.image_size.is_multiple_of(self.patch_size),
-            "patch_size",
-            format!("a divisor of image_size = {}", self.image_size),
-            self.patch_size,
-        )?;
-        positive("d_model", self.d_model)?;
-        positive("blocks", self.blocks)?;
-        positive("heads", self.heads)?;
-        require(
-            self.d_model.is_multiple_of(self.heads),
-            "heads",
-            format!("a divisor of d_model = {}", self.d_model),
-            self.heads,
-        )?;
-        positive("d_mlp", self.d_mlp)?;
+        patches(self.image_size, self.patch_size)?;
+        transformer(self.d_model, self.blocks, self.heads, self.d_mlp)?;
         positive("classes", self.classes)?;
         dropout("dropout", self.dropout)
     }

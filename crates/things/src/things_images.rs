@@ -34,8 +34,8 @@ impl ThingsImages {
     pub const STD: [f32; 3] = [0.276_083_01, 0.265_930_25, 0.282_388_2];
 
     /// Reads the images `names` from `folder` or from the folders of their concepts in it
-    /// (`aardvark/aardvark_01b.jpg`), which may have others too, and resizes each to `side` x `side` as torchvision's `Resize((side, side))` does with an image of
-    /// Pillow. A file is taken for what its content is: a PNG file may be called `.jpg`.
+    /// (`aardvark/aardvark_01b.jpg`), which may have others too, and resizes each to `side`
+    /// x `side` as torchvision's `Resize((side, side))` does with an image of Pillow. A file is taken for what its content is: a PNG file may be called `.jpg`.
     ///
     /// There are at most `threads` threads, each with one image at a time; their number
     /// changes no bit and no error. `progress` is told how many images are done, and of

@@ -2,7 +2,6 @@
 //! researchers who perturb its training.
 
 mod dora_params;
-mod model;
 mod session;
 mod task;
 

@@ -1,36 +1,24 @@
 use std::{num::NonZeroUsize, path::Path, thread};
 
-use dacapo_models::Clip;
+use dacapo_models::{Clip, read_clip_weights};
 use dacapo_rng::RngHub;
-use dacapo_trainer::{Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings};
+use dacapo_trainer::{STREAMS, Trainer, TrainerRecord, load_tensors};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::{
-    model::model,
-    task::{ClipTask, RSA_P, RSA_RHO},
-};
+use super::task::{ClipTask, RSA_P, RSA_RHO};
 use crate::{
     CliError,
     compute::Compute,
     config::{Augment, ClipHbaConfig, ModelKind, RunConfig},
     digits::BaseRecord,
-    identity::identity_in,
     job::{Job, Verdict},
-    settings::{resolve_schedule, settings},
+    setup::{Setup, absolute, adapted, resolve_schedule},
 };
 
 /// A CLIP-HBA run, set up from its configuration.
 pub struct ClipSession<B: Compute> {
     trainer: Trainer<B, ClipTask<B>>,
-}
-
-/// Everything that a [`Trainer`] is made of, but the task.
-struct Parts<B: Compute> {
-    model: Clip<B>,
-    settings: TrainerSettings,
-    identity: Identity,
-    rng: RngHub,
 }
 
 impl<B: Compute> Job<B> for ClipSession<B> {
@@ -40,29 +28,14 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         check(config)?;
         if let Some(clip) = &mut config.clip {
             for (key, path) in clip.paths_mut() {
-                // So that the run can be resumed from another folder.
-                let absolute = Path::new(path).canonicalize();
-                let absolute = absolute.map_err(|error| {
-                    CliError::input(
-                        format!("{key}: cannot find {path}: {error}"),
-                        "Correct the path; docs/clip_hba.md says what it should lead to",
-                    )
-                })?;
-                *path = absolute.to_string_lossy().into_owned();
+                let next = "Correct the path; docs/clip_hba.md says what it should lead to";
+                *path = absolute(key, Path::new(path), next)?;
             }
         }
         let task = task::<B>(config, device)?;
         resolve_schedule(config, task.split().train().len())?;
-        let parts = Parts::<B>::new(config, device)?;
         Ok(Self {
-            trainer: Trainer::new(
-                task,
-                parts.model,
-                parts.settings,
-                parts.identity,
-                parts.rng,
-                device.clone(),
-            )?,
+            trainer: set_up(config, task, device)?.start()?,
         })
     }
 
@@ -74,18 +47,8 @@ impl<B: Compute> Job<B> for ClipSession<B> {
     ) -> Result<Self, CliError> {
         check(config)?;
         let task = task::<B>(config, device)?;
-        let parts = Parts::<B>::new(config, device)?;
         Ok(Self {
-            trainer: Trainer::resume(
-                task,
-                parts.model,
-                parts.settings,
-                parts.identity,
-                parts.rng,
-                device.clone(),
-                record,
-                allow_identity_change,
-            )?,
+            trainer: set_up(config, task, device)?.resume(record, allow_identity_change)?,
         })
     }
 
@@ -143,21 +106,32 @@ impl<B: Compute> Job<B> for ClipSession<B> {
     }
 }
 
-impl<B: Compute> Parts<B> {
-    fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
-        let precision = config.run.precision;
-        B::check_precision(device, precision)?;
-        let mut rng = RngHub::new(config.run.seed, STREAMS);
-        let (model, trainable) = model::<B>(config, section(config)?, &mut rng, device)?;
-        let schedule = config.scheduler.resolved(u64::MAX)?;
-        let shared = config.shared_json().to_string();
-        Ok(Self {
-            model,
-            settings: settings(config, schedule, trainable, shared.clone()),
-            identity: identity_in::<B>(&shared, device, precision),
-            rng,
-        })
+fn set_up<B: Compute>(
+    config: &RunConfig,
+    task: ClipTask<B>,
+    device: &B::Device,
+) -> Result<Setup<B, ClipTask<B>>, CliError> {
+    B::check_precision(device, config.run.precision)?;
+    let mut rng = RngHub::new(config.run.seed, STREAMS);
+    let model = model::<B>(section(config)?, &mut rng, device)?;
+    let model = model.with_precision(config.run.precision);
+    let (model, trainable) = adapted(model, &config.adapt, &mut rng)?;
+    Setup::new(config, task, model, trainable, rng, device)
+}
+
+/// CLIP with its weights.
+fn model<B: Compute>(
+    clip: &ClipHbaConfig,
+    rng: &mut RngHub,
+    device: &B::Device,
+) -> Result<Clip<B>, CliError> {
+    let sizes = clip.model();
+    if clip.is_random() {
+        return Ok(Clip::init(&sizes, rng.stream("init")?, device)?);
     }
+    let weights = read_clip_weights(Path::new(&clip.weights), &sizes)?;
+    let model = Clip::zeros(&sizes, device)?;
+    Ok(load_tensors(model, "clip.weights", &weights)?)
 }
 
 fn section(config: &RunConfig) -> Result<&ClipHbaConfig, CliError> {

@@ -1,22 +1,18 @@
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_dora::{DoraConfig, attach_matching};
 use dacapo_models::Digits;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{
-    Identity, STREAMS, Trainer, TrainerRecord, TrainerSettings, load_tensors, module_tensors,
-};
+use dacapo_trainer::{STREAMS, Trainer, TrainerRecord, load_tensors, module_tensors};
 
 use super::accuracy::verdict;
 use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture, no_clip};
 use crate::{
     CliError,
     compute::Compute,
-    config::{AdaptMode, ModelConfig, ModelKind, RunConfig},
-    identity::identity_in,
+    config::{ModelConfig, ModelKind, RunConfig},
     job::{Job, Verdict},
-    settings::{resolve_schedule, settings},
+    setup::{Setup, absolute, adapted, resolve_schedule},
 };
 
 /// A digits run of one architecture, set up from its configuration.
@@ -27,33 +23,15 @@ pub struct Session<B: AutodiffBackend, M: DigitsModel<B>> {
     pub seen: Vec<u8>,
 }
 
-/// Everything that a [`Trainer`] is made of.
-struct Parts<B: AutodiffBackend, M: DigitsModel<B>> {
-    task: DigitsTask<B, M>,
-    model: M,
-    settings: TrainerSettings,
-    identity: Identity,
-    rng: RngHub,
-    device: B::Device,
-    seen: Vec<u8>,
-}
-
 impl<B: Compute, M: DigitsModel<B>> Job<B> for Session<B, M> {
     type Task = DigitsTask<B, M>;
 
     fn start(config: &mut RunConfig, device: &B::Device) -> Result<Self, CliError> {
         resolve::<B, M>(config, device)?;
-        let parts = Parts::new(config, device)?;
+        let (setup, seen) = set_up::<B, M>(config, device)?;
         Ok(Self {
-            trainer: Trainer::new(
-                parts.task,
-                parts.model,
-                parts.settings,
-                parts.identity,
-                parts.rng,
-                parts.device,
-            )?,
-            seen: parts.seen,
+            trainer: setup.start()?,
+            seen,
         })
     }
 
@@ -63,19 +41,10 @@ impl<B: Compute, M: DigitsModel<B>> Job<B> for Session<B, M> {
         record: TrainerRecord,
         allow_identity_change: bool,
     ) -> Result<Self, CliError> {
-        let parts = Parts::new(config, device)?;
+        let (setup, seen) = set_up::<B, M>(config, device)?;
         Ok(Self {
-            trainer: Trainer::resume(
-                parts.task,
-                parts.model,
-                parts.settings,
-                parts.identity,
-                parts.rng,
-                parts.device,
-                record,
-                allow_identity_change,
-            )?,
-            seen: parts.seen,
+            trainer: setup.resume(record, allow_identity_change)?,
+            seen,
         })
     }
 
@@ -137,7 +106,7 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
         config: &RunConfig,
         best: &TrainerRecord,
     ) -> Result<(Accuracy, Accuracy), CliError> {
-        let before = Parts::<B, M>::new(config, self.trainer.device())?;
+        let (before, _) = set_up::<B, M>(config, self.trainer.device())?;
         let task = self.trainer.task();
         let accuracy_before = task.test_accuracy(&before.model.valid(), &self.seen);
         let mut after = module_tensors(&before.model.valid());
@@ -151,57 +120,37 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
     }
 }
 
-impl<B: Compute, M: DigitsModel<B>> Parts<B, M> {
-    fn new(config: &RunConfig, device: &B::Device) -> Result<Self, CliError> {
-        if config.clip.is_some() {
-            return Err(CliError::input(
-                "the section [clip] has no meaning for this model",
-                "Leave it out, or set model.kind = \"clip\"",
-            ));
-        }
-        let task = DigitsTask::new(&config.data, device.clone())?;
-        check_sizes(&config.model, task.classes())?;
-        let mut streams = STREAMS.to_vec();
-        streams.push(DigitsTask::<B, M>::STREAM);
-        let mut rng = RngHub::new(config.run.seed, &streams);
+type DigitsSetup<B, M> = Setup<B, DigitsTask<B, M>>;
 
-        let precision = config.run.precision;
-        B::check_precision(device, precision)?;
-        let mut model = M::random(&config.model, rng.stream("init")?, device)?;
-        model = model.with_precision(precision);
-        let mut seen = Vec::new();
-        if let Some(base) = read_base(config)? {
-            model = load_tensors(model, "model.base", &base.tensors)?;
-            seen = base.classes;
-        }
-        let trainable = match config.adapt.mode {
-            AdaptMode::Full => "*",
-            AdaptMode::Dora => {
-                let adapt = &config.adapt;
-                let dora = DoraConfig {
-                    flavour: adapt.flavour,
-                    rank: adapt.rank,
-                    alpha: adapt.alpha,
-                    dropout: adapt.dropout,
-                };
-                let init = rng.stream("init")?;
-                (model, _) = attach_matching(model, &adapt.targets, &dora, init)?;
-                "*.adapter.*"
-            }
-        };
-        // Resolved at the first start, so the number of ticks no longer matters.
-        let schedule = config.scheduler.resolved(u64::MAX)?;
-        let shared = config.shared_json().to_string();
-        Ok(Self {
-            task,
-            model,
-            settings: settings(config, schedule, trainable, shared.clone()),
-            identity: identity_in::<B>(&shared, device, precision),
-            rng,
-            device: device.clone(),
-            seen,
-        })
+/// What `config` names, and the classes that the base was trained on.
+fn set_up<B: Compute, M: DigitsModel<B>>(
+    config: &RunConfig,
+    device: &B::Device,
+) -> Result<(DigitsSetup<B, M>, Vec<u8>), CliError> {
+    if config.clip.is_some() {
+        return Err(CliError::input(
+            "the section [clip] has no meaning for this model",
+            "Leave it out, or set model.kind = \"clip\"",
+        ));
     }
+    let task = DigitsTask::new(&config.data, device.clone())?;
+    check_sizes(&config.model, task.classes())?;
+    let mut streams = STREAMS.to_vec();
+    streams.push(DigitsTask::<B, M>::STREAM);
+    let mut rng = RngHub::new(config.run.seed, &streams);
+
+    let precision = config.run.precision;
+    B::check_precision(device, precision)?;
+    let mut model = M::random(&config.model, rng.stream("init")?, device)?;
+    model = model.with_precision(precision);
+    let mut seen = Vec::new();
+    if let Some(base) = read_base(config)? {
+        model = load_tensors(model, "model.base", &base.tensors)?;
+        seen = base.classes;
+    }
+    let (model, trainable) = adapted(model, &config.adapt, &mut rng)?;
+    let setup = Setup::new(config, task, model, trainable, rng, device)?;
+    Ok((setup, seen))
 }
 
 /// Fills in what the configuration leaves open: the schedule's total, and where the base lies.
@@ -212,14 +161,9 @@ fn resolve<B: Compute, M: DigitsModel<B>>(
     let task = DigitsTask::<B, M>::new(&config.data, device.clone())?;
     resolve_schedule(config, task.split().train.len())?;
     if let Some(file) = config.model.base_file() {
-        // So that the run can be resumed from another folder.
-        let absolute = file.canonicalize().map_err(|error| {
-            CliError::input(
-                format!("model.base: cannot find {}: {error}", file.display()),
-                "Give \"embedded\", \"random\", or a file that `dacapo pretrain --save FILE` wrote",
-            )
-        })?;
-        config.model.base = absolute.to_string_lossy().into_owned();
+        let next =
+            "Give \"embedded\", \"random\", or a file that `dacapo pretrain --save FILE` wrote";
+        config.model.base = absolute("model.base", file, next)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TowerConfig;
 use crate::block_config::BlockConfig;
-use crate::check::{positive, require};
+use crate::check::{patches, positive};
 use crate::{Activation, ModelsError};
 
 /// The sizes of a [`Clip`](super::Clip).
@@ -71,14 +71,7 @@ impl ClipConfig {
     /// # Errors
     /// [`ModelsError::Config`] naming the first key that is out of range.
     pub fn validate(&self) -> Result<(), ModelsError> {
-        positive("image_size", self.image_size)?;
-        positive("patch_size", self.patch_size)?;
-        require(
-            self.image_size.is_multiple_of(self.patch_size),
-            "patch_size",
-            format!("a divisor of image_size = {}", self.image_size),
-            self.patch_size,
-        )?;
+        patches(self.image_size, self.patch_size)?;
         self.vision.validate()?;
         self.text.validate()?;
         positive("vocabulary", self.vocabulary)?;

@@ -60,7 +60,7 @@ impl<B: Backend> Clip<B> {
         config.validate()?;
         let visual = VisionTower::init(config, initial);
         let text = TextTower::init(config, initial);
-        let scale = TensorData::new(vec![(1.0_f64 / 0.07).ln()], [1]);
+        let scale = TensorData::new(vec![LOGIT_SCALE], [1]);
         let scale = Tensor::from_data(scale, initial.device());
         Ok(Self {
             visual,
@@ -112,6 +112,9 @@ impl<B: Backend> Clip<B> {
         cosines * self.logit_scale.val().exp().unsqueeze()
     }
 }
+
+/// ln(1/0.07), written out: the C library's logarithm may have another last bit.
+const LOGIT_SCALE: f64 = 2.659_260_036_932_778;
 
 /// Each row over its norm.
 fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ModelsError;
-use crate::check::{positive, require};
+use crate::check::transformer;
 
 /// The sizes of one of CLIP's two transformers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,15 +29,6 @@ impl TowerConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), ModelsError> {
-        positive("d_model", self.d_model)?;
-        positive("blocks", self.blocks)?;
-        positive("heads", self.heads)?;
-        require(
-            self.d_model.is_multiple_of(self.heads),
-            "heads",
-            format!("a divisor of d_model = {}", self.d_model),
-            self.heads,
-        )?;
-        positive("d_mlp", self.d_mlp)
+        transformer(self.d_model, self.blocks, self.heads, self.d_mlp)
     }
 }

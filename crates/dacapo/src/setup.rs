@@ -1,0 +1,149 @@
+//! From the configuration to a trainer, for every job.
+
+use std::path::Path;
+
+use burn::tensor::backend::AutodiffBackend;
+use dacapo_adamw::Schedule;
+use dacapo_dora::{DoraConfig, DoraTargets, attach_matching};
+use dacapo_rng::RngHub;
+use dacapo_trainer::{Identity, Task, Trainer, TrainerRecord, TrainerSettings};
+
+use crate::{
+    CliError,
+    compute::Compute,
+    config::{AdaptConfig, AdaptMode, RunConfig},
+    identity::identity_in,
+};
+
+/// Everything that a [`Trainer`] is made of.
+pub(crate) struct Setup<B: AutodiffBackend, T: Task<B>> {
+    pub(crate) task: T,
+    pub(crate) model: T::Model,
+    settings: TrainerSettings,
+    identity: Identity,
+    rng: RngHub,
+    device: B::Device,
+}
+
+impl<B: Compute, T: Task<B>> Setup<B, T> {
+    /// A run of `config`, whose schedule is resolved, with the `trainable` tensors of `model`.
+    pub(crate) fn new(
+        config: &RunConfig,
+        task: T,
+        model: T::Model,
+        trainable: &str,
+        rng: RngHub,
+        device: &B::Device,
+    ) -> Result<Self, CliError> {
+        // Resolved at the first start, so the number of ticks no longer matters.
+        let schedule = config.scheduler.resolved(u64::MAX)?;
+        let shared = config.shared_json().to_string();
+        Ok(Self {
+            task,
+            model,
+            settings: settings(config, schedule, trainable, shared.clone()),
+            identity: identity_in::<B>(&shared, device, config.run.precision),
+            rng,
+            device: device.clone(),
+        })
+    }
+
+    /// The run before its first step.
+    pub(crate) fn start(self) -> Result<Trainer<B, T>, CliError> {
+        Ok(Trainer::new(
+            self.task,
+            self.model,
+            self.settings,
+            self.identity,
+            self.rng,
+            self.device,
+        )?)
+    }
+
+    /// The run that `record` was taken from.
+    pub(crate) fn resume(
+        self,
+        record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Trainer<B, T>, CliError> {
+        Ok(Trainer::resume(
+            self.task,
+            self.model,
+            self.settings,
+            self.identity,
+            self.rng,
+            self.device,
+            record,
+            allow_identity_change,
+        )?)
+    }
+}
+
+/// The model with its adapters, unless everything is trained, and the pattern of what is.
+pub(crate) fn adapted<B: AutodiffBackend, M: DoraTargets<B>>(
+    model: M,
+    adapt: &AdaptConfig,
+    rng: &mut RngHub,
+) -> Result<(M, &'static str), CliError> {
+    match adapt.mode {
+        AdaptMode::Full => Ok((model, "*")),
+        AdaptMode::Dora => {
+            let dora = DoraConfig {
+                flavour: adapt.flavour,
+                rank: adapt.rank,
+                alpha: adapt.alpha,
+                dropout: adapt.dropout,
+            };
+            let init = rng.stream("init")?;
+            let (model, _) = attach_matching(model, &adapt.targets, &dora, init)?;
+            Ok((model, "*.adapter.*"))
+        }
+    }
+}
+
+/// The path that `key` has, in full, so that the run can be resumed from another folder.
+pub(crate) fn absolute(key: &str, path: &Path, next: &str) -> Result<String, CliError> {
+    let absolute = path.canonicalize().map_err(|error| {
+        CliError::input(
+            format!("{key}: cannot find {}: {error}", path.display()),
+            next,
+        )
+    })?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// Fills in the schedule's total: from then on it is a setting like any other, so that
+/// training for longer later does not bend the schedule.
+pub(crate) fn resolve_schedule(config: &mut RunConfig, train_len: usize) -> Result<(), CliError> {
+    let settings = settings(config, Schedule::Constant {}, "*", String::new());
+    settings.validate(train_len)?;
+    // No more than config.toml can hold, so that it can be read back.
+    let ticks = settings.schedule_ticks(train_len).min(i64::MAX as u64);
+    config.scheduler = config.scheduler.resolved(ticks)?.into();
+    Ok(())
+}
+
+fn settings(
+    config: &RunConfig,
+    schedule: Schedule,
+    trainable: &str,
+    shared: String,
+) -> TrainerSettings {
+    let train = &config.train;
+    TrainerSettings {
+        training_run: config.run.training_run,
+        epochs: train.epochs,
+        batch_size: train.batch_size,
+        accumulation: train.accumulation,
+        shuffle: train.shuffle,
+        drop_last: train.drop_last,
+        reset_optimizer: train.reset_optimizer,
+        trainable: vec![trainable.to_owned()],
+        optimizer: config.optimizer.clone(),
+        schedule,
+        schedule_unit: train.schedule_unit,
+        early_stopping: config.early_stopping.clone(),
+        parent: None,
+        config: shared,
+    }
+}
