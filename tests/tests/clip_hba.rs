@@ -342,6 +342,11 @@ fn exported_adapters_are_others() {
     let export = ["export", "run", "--format", "clip-hba", "--out", "exported"];
     let within = sandbox.run(export).expect_code(2).err;
     assert!(within.contains("within epoch 2"), "{within}");
+    let saved = sandbox
+        .run(["resume", "run", "--save", "base.mpk"])
+        .expect_code(2)
+        .err;
+    assert!(saved.contains("no base"), "{saved}");
     sandbox.run(["resume", "run"]).expect_code(0);
     sandbox.run(export).expect_code(0);
     let twice = sandbox.run(export).expect_code(2).err;

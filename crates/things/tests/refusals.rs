@@ -54,6 +54,23 @@ fn missing_image_is_found_after_hours_of_training() {
     );
 }
 
+/// As THINGS is published: a folder for every concept.
+#[test]
+fn image_in_the_folder_of_its_concept_is_missing() {
+    let flat = folder(&[("cat_01b.jpg", &small())]);
+    let other = png(4, 3, &[7; 36]);
+    let sea_lion = flat.path().join("sea_lion");
+    fs::create_dir(&sea_lion).expect("a folder");
+    fs::write(sea_lion.join("sea_lion_02s.jpg"), &other).expect("written");
+    let list = ["sea_lion_02s.jpg", "cat_01b.jpg"];
+    let images = load(&flat, &list, 2).expect("both");
+    assert_eq!(images.pixels()[0], 7);
+    assert_eq!(images.pixels()[12], 100);
+    // In another concept's folder it is not looked for.
+    let refused = load(&flat, &["sea_lion_02s.jpg", "sea_03b.jpg"], 2);
+    assert_names(refused, &["1 of them missing", "\"sea_03b.jpg\""]);
+}
+
 #[test]
 fn list_of_names_is_taken_on_trust() {
     let folder = folder(&[("a.jpg", &small())]);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     CliError,
-    clip_hba::ClipSession,
+    clip_hba::{ClipSession, no_base},
     compute::{Compute, Cpu, DeviceName},
     config::{ModelKind, RunConfig, load_config},
     digits::Session,
@@ -113,7 +113,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
 
 fn dispatch(plan: Plan) -> Result<i32, CliError> {
     if let Some(path) = &plan.save {
-        check_save(path)?;
+        check_save(path, plan.config.model.kind)?;
     }
     match plan.device {
         DeviceName::Cpu => with_model::<Cpu>(plan, &Default::default()),
@@ -240,7 +240,10 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
 }
 
 /// Refuses now what could not be written when the run ends.
-fn check_save(path: &Path) -> Result<(), CliError> {
+fn check_save(path: &Path, kind: ModelKind) -> Result<(), CliError> {
+    if kind == ModelKind::Clip {
+        return Err(no_base());
+    }
     if path.exists() {
         return Err(CliError::input(
             format!("--save {} exists already", path.display()),

@@ -7,4 +7,5 @@ mod task;
 
 pub use dora_params::dora_params;
 pub use session::ClipSession;
+pub(crate) use session::no_base;
 pub use task::ClipTask;

@@ -99,11 +99,12 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         _best: &TrainerRecord,
         _provenance: String,
     ) -> Result<BaseRecord, CliError> {
-        Err(CliError::input(
-            "a CLIP is no base of the built-in job",
-            "Leave --save out",
-        ))
+        Err(no_base())
     }
+}
+
+pub(crate) fn no_base() -> CliError {
+    CliError::input("a CLIP is no base of the built-in job", "Leave --save out")
 }
 
 fn set_up<B: Compute>(

@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
 
-use super::tensor_rule::TensorRule;
+use super::names::Names;
 use super::{hugging_face, openai};
-use crate::ClipConfig;
 
 /// Whose names the tensors of a weight file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,19 +15,15 @@ pub(super) enum WeightLayout {
 impl WeightLayout {
     /// Told by one name that only this layout has.
     pub(super) fn of(names: &BTreeSet<String>) -> Option<Self> {
-        [
-            (Self::HuggingFace, hugging_face::CLASS_TOKEN),
-            (Self::OpenAi, openai::CLASS_TOKEN),
-        ]
-        .into_iter()
-        .find_map(|(layout, name)| names.contains(name).then_some(layout))
+        let layouts = [Self::HuggingFace, Self::OpenAi].into_iter();
+        let mut own = layouts.filter(|layout| names.contains(layout.names().class_token));
+        own.next()
     }
 
-    /// Where each tensor of a [`Clip`](crate::Clip) comes from.
-    pub(super) fn rules(self, config: &ClipConfig) -> Vec<TensorRule> {
+    pub(super) fn names(self) -> &'static Names {
         match self {
-            Self::HuggingFace => hugging_face::rules(config),
-            Self::OpenAi => openai::rules(config),
+            Self::HuggingFace => &hugging_face::NAMES,
+            Self::OpenAi => &openai::NAMES,
         }
     }
 

@@ -3,8 +3,10 @@
 mod floats;
 mod hugging_face;
 mod layout;
+mod names;
 mod openai;
 mod read;
+mod rules;
 mod safetensors_file;
 mod tensor_rule;
 mod torch_file;

@@ -5,6 +5,7 @@ use burn::tensor::TensorData;
 use serde::Deserialize;
 
 use super::WeightLayout;
+use super::rules::rules;
 use super::weight_file::WeightFile;
 use crate::{ClipConfig, ModelsError};
 
@@ -44,7 +45,7 @@ pub fn read_clip_weights(
             format!("{} others: {}, ...", names.len(), some.join(", ")),
         ));
     };
-    let rules = layout.rules(config);
+    let rules = rules(layout.names(), config);
     let wanted: BTreeSet<String> = rules.iter().map(|rule| rule.source.clone()).collect();
     let list = |names: &BTreeSet<String>, but: &BTreeSet<String>| -> Vec<String> {
         let rest = names.difference(but);
