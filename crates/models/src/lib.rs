@@ -58,6 +58,7 @@ mod init;
 mod initial;
 mod loss;
 mod mlp;
+mod patches;
 mod split;
 mod vit;
 mod vit_config;

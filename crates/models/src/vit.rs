@@ -6,6 +6,7 @@ use dacapo_ops::Precision;
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::initial::{Drawn, Initial};
+use crate::patches::patches;
 use crate::{Block, ModelsError, VitConfig};
 
 /// A vision transformer (Dosovitskiy et al., "An Image is Worth 16x16 Words",
@@ -111,13 +112,7 @@ impl<B: Backend> Vit<B> {
             "Vit::forward: expected images of {side}x{side}, found {height}x{width}; resize them \
              or set the model's image_size"
         );
-        let patch = self.config.patch_size;
-        let along = side / patch;
-        // Each patch row by row, the patches row by row.
-        let patches = images
-            .reshape([n, along, patch, along, patch])
-            .permute([0, 1, 3, 2, 4])
-            .reshape([n, along * along, patch * patch]);
+        let patches = patches(images.unsqueeze_dim(1), self.config.patch_size);
         let tokens = self.patch_embed.forward(patches, dropout);
         let class = self.class_token.val().expand([n, 1, self.config.d_model]);
         Tensor::cat(vec![class, tokens], 1) + self.positions.val()

@@ -7,6 +7,7 @@ use dacapo_rng::DropoutKey;
 use super::ClipConfig;
 use crate::Block;
 use crate::initial::Initial;
+use crate::patches::patches;
 
 /// CLIP's image transformer: patches without bias, a class token, positions, a norm
 /// before the blocks and one after them, and a projection of the class token.
@@ -73,17 +74,13 @@ impl<B: Backend> VisionTower<B> {
     /// The residual stream `[n, 1 + patches, d_model]` before the first block.
     fn embed(&self, images: Tensor<B, 4>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
         let [n, channels, height, width] = images.dims();
-        let (side, patch) = (self.image_size, self.patch_size);
+        let side = self.image_size;
         assert!(
             [channels, height, width] == [3, side, side],
             "VisionTower::forward: expected images of 3x{side}x{side}, found \
              {channels}x{height}x{width}; resize them"
         );
-        let along = side / patch;
-        let patches = images
-            .reshape([n, 3, along, patch, along, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([n, along * along, 3 * patch * patch]);
+        let patches = patches(images, self.patch_size);
         let tokens = self.patch_embed.forward(patches, dropout);
         let d = tokens.dims()[2];
         let class = self.class_token.val().expand([n, 1, d]);
