@@ -31,7 +31,7 @@ take() {
 }
 
 # All in one selection, so that what they depend on is built once.
-packages=(dacapo dacapo-benches dacapo-kernels dacapo-ops dacapo-dora dacapo-adamw)
+packages=(dacapo dacapo-benches dacapo-kernels dacapo-ops dacapo-dora dacapo-optim)
 select=()
 for package in "${packages[@]}"; do
     select+=(-p "$package" --features "$package/cuda")

@@ -8,11 +8,13 @@
 //! # What this crate does not do
 //! It trains nothing itself, and no other crate depends on it.
 
+mod adamw;
 mod comparison;
 mod finished;
 mod sandbox;
 mod settings;
 
+pub use adamw::{adamw, adamw_config};
 pub use comparison::{assert_same_run, compare_runs};
 pub use finished::Finished;
 pub use sandbox::Sandbox;

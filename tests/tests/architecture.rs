@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rsa", &[]),
     ("dacapo-things", &["dacapo-rng"]),
     ("dacapo-ops", &["dacapo-kernels"]),
-    ("dacapo-adamw", &["dacapo-ops"]),
+    ("dacapo-optim", &["dacapo-ops"]),
     ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
     (
         "dacapo-models",
@@ -25,15 +25,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "dacapo-trainer",
-        &["dacapo-adamw", "dacapo-record", "dacapo-rng"],
+        &["dacapo-optim", "dacapo-record", "dacapo-rng"],
     ),
     (
         "dacapo",
         &[
-            "dacapo-adamw",
             "dacapo-dora",
             "dacapo-models",
             "dacapo-ops",
+            "dacapo-optim",
             "dacapo-pth",
             "dacapo-record",
             "dacapo-rng",

@@ -7,15 +7,16 @@ use burn::record::{
 };
 use burn_flex::{Flex, FlexDevice};
 use dacapo::{
-    adamw::{AdamWConfig, ParamGroup, ScheduleConfig},
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
     job::Job,
     models::{ConvNet, Vit},
+    optim::{AdamWConfig, ParamGroup, ScheduleConfig},
     record::{FsStorage, Tree, commit, read_sealed, seal},
     trainer::{Info, ResetOptimizer, TrainerRecord, payload_tree},
 };
+use dacapo_tests::adamw_config;
 use dacapo_tests::sandbox;
 use serde_json::{Value, json};
 
@@ -145,10 +146,11 @@ fn config() -> RunConfig {
         total: None,
         min_factor: 0.1,
     };
-    config.optimizer = AdamWConfig {
+    let adamw = AdamWConfig {
         lr: 1e-2,
         ..AdamWConfig::default()
     };
+    config.optimizer = adamw.into();
     config
 }
 
@@ -163,8 +165,9 @@ fn transformer() -> RunConfig {
     config.adapt.rank = 2;
     config.adapt.alpha = 4.0;
     config.adapt.targets = vec!["*.attn.out_proj".to_owned(), "head".to_owned()];
-    config.optimizer.clip_norm = Some(1.0);
-    config.optimizer.groups = vec![ParamGroup {
+    let adamw = adamw_config(&mut config.optimizer);
+    adamw.clip_norm = Some(1.0);
+    adamw.groups = vec![ParamGroup {
         pattern: "*.magnitude".to_owned(),
         lr: None,
         beta1: None,
@@ -182,7 +185,7 @@ fn conv_net() -> RunConfig {
     config.model.kind = ModelKind::ConvNet;
     config.model.conv_net.channels = [2, 2];
     config.adapt.mode = AdaptMode::Full;
-    config.optimizer.amsgrad = true;
+    adamw_config(&mut config.optimizer).amsgrad = true;
     config.train.reset_optimizer = ResetOptimizer::EveryEpoch;
     config
 }

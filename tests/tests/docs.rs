@@ -6,8 +6,8 @@ use std::{
 };
 
 use dacapo::{
-    adamw::{ParamGroup, ScheduleConfig},
     config::{RunConfig, load_config},
+    optim::{ParamGroup, ScheduleConfig, SgdConfig, SgdGroup},
 };
 use serde_json::Value;
 
@@ -90,7 +90,9 @@ fn documented() -> BTreeMap<String, String> {
 #[test]
 fn configuration_key_is_undocumented_or_documented_and_gone() {
     let mut expected: BTreeSet<String> = keys("", &RunConfig::default()).into_keys().collect();
+    expected.extend(keys("optimizer", &SgdConfig::default()).into_keys());
     expected.extend(keys("optimizer.groups[]", &ParamGroup::default()).into_keys());
+    expected.extend(keys("optimizer.groups[]", &SgdGroup::default()).into_keys());
     for schedule in schedules() {
         expected.extend(keys("scheduler", &schedule).into_keys());
     }

@@ -11,8 +11,8 @@ use burn::{
 };
 use burn_flex::Flex;
 use dacapo::{
-    adamw::{AdamWConfig, Schedule},
     compute::Cpu,
+    optim::{AdamWConfig, Schedule},
     rng::RngHub,
     trainer::{
         EarlyStoppingConfig, Identity, Info, ResetOptimizer, RunFolder, STREAMS, ScheduleUnit,
@@ -114,7 +114,7 @@ fn parts() -> (Points<Cpu>, Line<Cpu>, TrainerSettings, Identity, RngHub) {
         drop_last: false,
         reset_optimizer: ResetOptimizer::Never,
         trainable: vec!["*".to_owned()],
-        optimizer: AdamWConfig::default(),
+        optimizer: AdamWConfig::default().into(),
         schedule: Schedule::Constant {},
         schedule_unit: ScheduleUnit::Step,
         early_stopping: EarlyStoppingConfig::default(),
@@ -181,7 +181,7 @@ fn double_precision_is_rounded_by_a_checkpoint() {
         assert_eq!(resumed.adapters, end.adapters, "stopped after step {stop}");
         assert_eq!(resumed.optimizer, end.optimizer);
         assert_eq!(resumed.run, end.run);
-        let moments = &resumed.optimizer.params["slope"];
+        let moments = &resumed.optimizer.adamw().expect("as configured").params["slope"];
         assert_eq!(moments.exp_avg.dtype, DType::F64);
         assert_eq!(moments.exp_avg_sq.dtype, DType::F64);
     }

@@ -9,14 +9,15 @@ use std::{collections::BTreeSet, path::Path};
 use burn_flex::Flex;
 use dacapo::{
     CliError,
-    adamw::{AdamWConfig, MomentsRecord, ScheduleConfig},
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
     job::Job,
     models::{ConvNet, Vit},
+    optim::{AdamWConfig, MomentsRecord, ScheduleConfig},
     trainer::{Direction, Info, Parent, PartialEpoch, TrainerRecord, payload_tree},
 };
+use dacapo_tests::adamw;
 
 /// A run, the state in its middle, and what both its beginning and its end look like.
 struct Run {
@@ -129,13 +130,14 @@ fn config() -> RunConfig {
         total: None,
         min_factor: 0.1,
     };
-    config.optimizer = AdamWConfig {
+    let adamw = AdamWConfig {
         lr: 1e-2,
         // The running maximum must rule over the running average to be seen.
         beta2: 0.5,
         amsgrad: true,
         ..AdamWConfig::default()
     };
+    config.optimizer = adamw.into();
     config.early_stopping.monitor = "train_loss".to_owned();
     config
 }
@@ -159,7 +161,7 @@ fn stopping_early() -> Run {
 }
 
 fn moments(record: &mut TrainerRecord) -> impl Iterator<Item = &mut MomentsRecord> {
-    record.optimizer.params.values_mut()
+    adamw(record).params.values_mut()
 }
 
 /// Zeros of the same shape and dtype.
@@ -382,9 +384,9 @@ fn altered_part_is_accepted() {
             record.early_stopping.best_checkpoint = None;
         }),
         ("scheduler.kind", |record| {
-            record.scheduler.config = dacapo::adamw::Schedule::Constant {};
+            record.scheduler.config = dacapo::optim::Schedule::Constant {};
         }),
-        ("optimizer: `lr`", |record| record.optimizer.config.lr = 1.0),
+        ("optimizer: `lr`", |record| adamw(record).config.lr = 1.0),
         ("identity.base_hash", |record| {
             record.identity.base_hash.clear();
         }),

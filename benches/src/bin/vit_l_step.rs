@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
-use dacapo::adamw::{AdamWConfig, Schedule};
 use dacapo::compute::{Compute, DeviceName};
 use dacapo::dora::{DoraConfig, Flavour, attach_matching};
 use dacapo::models::{Vit, VitConfig, cross_entropy};
 use dacapo::ops::Precision;
+use dacapo::optim::{AdamWConfig, Schedule};
 use dacapo::rng::{RngHub, Stream};
 use dacapo::trainer::{
     EarlyStoppingConfig, Info, ResetOptimizer, STREAMS, ScheduleUnit, StepContext, Task, TaskError,
@@ -174,7 +174,8 @@ fn settings(batch_size: usize) -> TrainerSettings {
         optimizer: AdamWConfig {
             lr: 1e-4,
             ..AdamWConfig::default()
-        },
+        }
+        .into(),
         schedule: Schedule::Constant {},
         schedule_unit: ScheduleUnit::Step,
         early_stopping: EarlyStoppingConfig::default(),

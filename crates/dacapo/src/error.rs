@@ -1,6 +1,6 @@
-use dacapo_adamw::AdamWError;
 use dacapo_dora::DoraError;
 use dacapo_models::ModelsError;
+use dacapo_optim::OptimError;
 use dacapo_record::RecordError;
 use dacapo_rng::RngError;
 use dacapo_rsa::RsaError;
@@ -42,7 +42,7 @@ pub enum CliError {
     Rng(#[from] RngError),
     /// An optimizer setting is out of range.
     #[error("optimizer: {0}")]
-    Optimizer(#[from] AdamWError),
+    Optimizer(#[from] OptimError),
 }
 
 impl CliError {

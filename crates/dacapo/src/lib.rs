@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`rng`] | named, keyed, position-addressed random streams |
 //! | [`record`] | checksummed, atomically committed files and a leaf-by-leaf view of them |
-//! | [`adamw`] | AdamW as a pure step over a serialisable state; schedules |
+//! | [`optim`] | AdamW and SGD as pure steps over a serialisable state; schedules |
 //! | [`ops`] | matrix products at a declared precision, by a fixed plan |
 //! | [`dora`] | DoRA layers for Burn |
 //! | [`models`] | the models and data that the built-in job uses; CLIP and its published weights |
@@ -31,10 +31,10 @@ mod identity;
 pub mod job;
 mod setup;
 
-pub use dacapo_adamw as adamw;
 pub use dacapo_dora as dora;
 pub use dacapo_models as models;
 pub use dacapo_ops as ops;
+pub use dacapo_optim as optim;
 pub use dacapo_pth as pth;
 pub use dacapo_record as record;
 pub use dacapo_rng as rng;

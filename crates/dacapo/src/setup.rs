@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_adamw::Schedule;
 use dacapo_dora::{DoraConfig, DoraTargets, attach_matching};
+use dacapo_optim::Schedule;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{Identity, Task, Trainer, TrainerRecord, TrainerSettings};
 

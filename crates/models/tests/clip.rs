@@ -11,11 +11,11 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use common::{DEVICE, Train, assert_close, numbers, size};
-use dacapo_adamw::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_dora::{DoraConfig, Flavour, attach_matching};
 use dacapo_models::{
     Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, TowerConfig, read_clip_weights,
 };
+use dacapo_optim::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_rng::Stream;
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-use dacapo_adamw::AdamWError;
+use dacapo_optim::OptimError;
 use dacapo_record::RecordError;
 use dacapo_rng::RngError;
 
@@ -63,7 +63,7 @@ pub enum TrainerError {
     },
     /// The optimizer refused its input.
     #[error("optimizer: {0}")]
-    Optimizer(#[from] AdamWError),
+    Optimizer(#[from] OptimError),
     /// The random number generators could not be set up or restored.
     #[error("rng: {0}")]
     Rng(#[from] RngError),

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::IdentityChange;
+use crate::{IdentityChange, ImportSource};
 
 /// Something that happened to a run and makes it another run than its settings alone describe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,4 +10,7 @@ pub struct LineageEvent {
     pub step: u64,
     /// The identity that was changed by consent.
     pub identity_changes: Vec<IdentityChange>,
+    /// Another program's files that the run was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportSource>,
 }

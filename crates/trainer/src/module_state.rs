@@ -12,7 +12,7 @@ use burn::{
     },
 };
 
-use dacapo_adamw::ParamSpec;
+use dacapo_optim::ParamSpec;
 
 use crate::TrainerError;
 

@@ -1,7 +1,7 @@
 //! Going on from a record: everything is checked before anything is used.
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_adamw::{AdamWState, ParamSpec, Scheduler};
+use dacapo_optim::{Optimizer, ParamSpec, Scheduler};
 use dacapo_rng::RngHub;
 
 use crate::{
@@ -55,7 +55,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         module_state::check_tensors("buffers", &buffers, &record.buffers, OTHER_RUN)?;
 
         trainer.rng = restored;
-        trainer.optimizer = AdamWState::from_record(
+        trainer.optimizer = Optimizer::from_record(
             &record.optimizer,
             &trainer.trainable,
             &trainer.settings.optimizer,
@@ -110,6 +110,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             (false, true) => Ok(Some(LineageEvent {
                 step: record.run.global_step,
                 identity_changes,
+                imported: None,
             })),
         }
     }
@@ -193,7 +194,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     }
 
     /// Every row must hold every metric: `history.csv` is made from them.
-    fn check_history(&self, history: &[EpochRow]) -> Result<(), TrainerError> {
+    pub(crate) fn check_history(&self, history: &[EpochRow]) -> Result<(), TrainerError> {
         let Some(first) = history.first() else {
             return Ok(());
         };

@@ -76,7 +76,7 @@ impl RunFolder {
         record: TrainerRecord,
         best: bool,
     ) -> Result<(), TrainerError> {
-        let history = history_csv(&record.run.history, record.optimizer.config.lr);
+        let history = history_csv(&record.run.history, record.optimizer.config().lr());
         self.store.save(name, record.to_payload::<B>()?)?;
         if best {
             self.store.set_pointer(Self::BEST, name)?;

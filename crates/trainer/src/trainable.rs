@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_adamw::ParamSpec;
+use dacapo_optim::ParamSpec;
 use wildmatch::WildMatch;
 
 use crate::{Task, TrainerError, module_state};

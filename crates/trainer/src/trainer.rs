@@ -4,7 +4,7 @@ use burn::{
     module::AutodiffModule,
     tensor::{Tensor, backend::AutodiffBackend},
 };
-use dacapo_adamw::{AdamW, AdamWState, ParamSpec, Scheduler};
+use dacapo_optim::{Optimizer, ParamSpec, Scheduler};
 use dacapo_rng::{DropoutKey, RngHub, epoch_permutation};
 
 use crate::{
@@ -31,8 +31,7 @@ pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     pub(crate) task: T,
     pub(crate) model: T::Model,
     pub(crate) settings: TrainerSettings,
-    pub(crate) adamw: AdamW,
-    pub(crate) optimizer: AdamWState<B::InnerBackend>,
+    pub(crate) optimizer: Optimizer<B::InnerBackend>,
     pub(crate) scheduler: Scheduler,
     pub(crate) rng: RngHub,
     pub(crate) early_stopping: EarlyStopping,
@@ -85,28 +84,18 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let frozen = frozen_hashes(&task, &model, &trainable_paths);
         identity.base_hash = hash_all(&frozen);
 
-        let adamw = AdamW::new(settings.optimizer.clone())?;
-        let optimizer = adamw.init(&trainable, &device)?;
+        let optimizer = Optimizer::new(&settings.optimizer, &trainable, &device)?;
         let fingerprint = task.fingerprint();
-        let parent = parent_key(&settings.parent);
-        let run_id = short_hash(&[
-            &identity.config_hash,
-            &identity.base_hash,
-            &fingerprint,
-            &rng.seed().to_string(),
-            &parent,
-        ]);
         let mut trainer = Self {
             scheduler: Scheduler::new(settings.schedule)?,
             early_stopping: EarlyStopping::new(settings.early_stopping.clone()),
             task,
             model,
             settings,
-            adamw,
             optimizer,
             rng,
             identity,
-            run_id,
+            run_id: String::new(),
             fingerprint,
             lineage: Vec::new(),
             history: Vec::new(),
@@ -120,6 +109,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             device,
             frozen: Some(frozen),
         };
+        trainer.run_id = trainer.id();
         trainer.order = trainer.epoch_order();
         Ok(trainer)
     }
@@ -136,18 +126,16 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             return Ok(None);
         }
         if self.position == 0 && self.settings.reset_optimizer == ResetOptimizer::EveryEpoch {
-            self.optimizer = self.adamw.init(&self.trainable, &self.device)?;
+            self.optimizer =
+                Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?;
         }
 
         let step = self.global_step + 1;
         let (loss, grads, examples) = self.gradients(step)?;
         let lr_factor = self.scheduler.factor();
         let params = module_state::flat(&self.model, &self.trainable_paths, None);
-        let (params, optimizer, report) =
-            self.adamw
-                .step(self.optimizer.clone(), params, grads, lr_factor)?;
+        let (params, report) = self.optimizer.step(params, grads, lr_factor)?;
         self.model = module_state::set_flat(self.model.clone(), params);
-        self.optimizer = optimizer;
         if self.settings.schedule_unit == ScheduleUnit::Step {
             self.scheduler.tick();
         }
@@ -189,7 +177,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         Ok(TrainerRecord {
             adapters: module_state::tensors(&module, |path| self.trainable_paths.contains(path)),
             buffers: module_state::tensors(&module, |path| self.task.is_buffer(path)),
-            optimizer: self.optimizer.to_record(&self.adamw)?,
+            optimizer: self.optimizer.to_record()?,
             scheduler: self.scheduler.to_record(),
             rng: self.rng.to_record(),
             data: DataRecord {
@@ -374,6 +362,19 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         Ok(EpochReport { row, improved })
     }
 
+    /// The run's id.
+    pub(crate) fn id(&self) -> String {
+        let parent = self.settings.parent.as_ref();
+        let parent = parent.map(|parent| format!("{}@{}", parent.run_id, parent.step));
+        short_hash(&[
+            &self.identity.config_hash,
+            &self.identity.base_hash,
+            &self.fingerprint,
+            &self.rng.seed().to_string(),
+            &parent.unwrap_or_default(),
+        ])
+    }
+
     pub(crate) fn epoch_order(&self) -> Vec<usize> {
         let len = self.task.train_len();
         match self.settings.shuffle {
@@ -403,13 +404,6 @@ fn scalar<B: AutodiffBackend>(tensor: &Tensor<B, 1>) -> f64 {
     tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
 }
 
-fn epoch_checkpoint(epoch: u64, step: u64) -> String {
+pub(crate) fn epoch_checkpoint(epoch: u64, step: u64) -> String {
     format!("epoch-{epoch:04}-step-{step:08}")
-}
-
-fn parent_key(parent: &Option<crate::Parent>) -> String {
-    match parent {
-        Some(parent) => format!("{}@{}", parent.run_id, parent.step),
-        None => String::new(),
-    }
 }

@@ -4,7 +4,7 @@ use burn::{
     record::{PrecisionSettings, Record},
     tensor::{TensorData, backend::Backend},
 };
-use dacapo_adamw::{AdamWRecord, SchedulerRecord};
+use dacapo_optim::{OptimizerRecord, SchedulerRecord};
 use dacapo_rng::RngRecord;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct TrainerRecord {
     /// Running statistics and other non-trained state, by path.
     pub buffers: BTreeMap<String, TensorData>,
     /// Moments, step counters and hyper-parameters.
-    pub optimizer: AdamWRecord,
+    pub optimizer: OptimizerRecord,
     /// Position and configuration of the learning-rate schedule.
     pub scheduler: SchedulerRecord,
     /// Every named random stream.

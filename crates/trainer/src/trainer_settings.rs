@@ -1,4 +1,4 @@
-use dacapo_adamw::{AdamWConfig, Schedule};
+use dacapo_optim::{OptimizerConfig, Schedule};
 
 use crate::{EarlyStoppingConfig, Parent, ResetOptimizer, ScheduleUnit, TrainerError};
 
@@ -23,7 +23,7 @@ pub struct TrainerSettings {
     /// `*` patterns of the paths to train. Everything else is frozen.
     pub trainable: Vec<String>,
     /// The optimizer.
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
     /// The learning-rate schedule.
     pub schedule: Schedule,
     /// What moves the schedule on.

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use burn_flex::Flex;
 use dacapo::{
-    adamw::{ParamGroup, ScheduleConfig},
     compute::Cpu,
     config::{AdaptMode, Augment, ModelKind, RunConfig},
     digits::{DigitsModel, Session},
     job::Job,
     models::{ConvNet, Vit},
+    optim::{ParamGroup, ScheduleConfig},
     record::{open, seal},
     trainer::{Info, TrainerRecord},
 };
+use dacapo_tests::adamw_config;
 use rmpv::Value;
 
 /// One step into a record.
@@ -45,7 +46,7 @@ impl File {
             total: None,
             min_factor: 0.1,
         };
-        config.optimizer.amsgrad = true;
+        adamw_config(&mut config.optimizer).amsgrad = true;
         let mut session = Session::<Cpu, M>::start(&mut config, &Default::default())
             .expect("the settings are right");
         for _ in 0..4 {
@@ -71,8 +72,9 @@ impl File {
         config.model.vit.heads = 2;
         config.model.vit.d_mlp = 8;
         config.adapt.targets = vec!["*.attn.out_proj".to_owned(), "head".to_owned()];
-        config.optimizer.clip_norm = Some(1.0);
-        config.optimizer.groups = vec![ParamGroup {
+        let adamw = adamw_config(&mut config.optimizer);
+        adamw.clip_norm = Some(1.0);
+        adamw.groups = vec![ParamGroup {
             pattern: "*.magnitude".to_owned(),
             weight_decay: Some(0.0),
             lr: None,

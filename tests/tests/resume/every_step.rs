@@ -1,6 +1,6 @@
 //! A stop after every single step in turn, one test for each kind of state.
 
-use dacapo_tests::Settings;
+use dacapo_tests::{Settings, adamw};
 
 use super::harmless::{assert_setting_survives_stops, assert_stops_are_harmless};
 
@@ -101,6 +101,23 @@ fn stop_moves_a_schedule_that_counts_epochs() {
 }
 
 #[test]
+fn stop_loses_the_momentum_of_sgd() {
+    let settings = Settings::small()
+        .set("optimizer.kind", "sgd")
+        .set("optimizer.lr", 0.05)
+        .set("optimizer.momentum", 0.9)
+        .set("optimizer.nesterov", true);
+    let whole = assert_setting_survives_stops(&settings);
+    let record = whole.sandbox.latest("whole");
+    let sgd = record.optimizer.sgd().expect("as configured");
+    assert!(
+        sgd.params
+            .values()
+            .all(|state| state.momentum_buffer.is_some())
+    );
+}
+
+#[test]
 fn stop_splits_an_accumulated_step() {
     // 40 = 2 x (4 x 5): every group is complete.
     let settings = Settings::small()
@@ -124,7 +141,8 @@ fn stop_splits_an_incomplete_last_group() {
 fn stop_revives_moments_that_an_epoch_reset() {
     let settings = Settings::small().set("train.reset_optimizer", "every-epoch");
     let whole = assert_setting_survives_stops(&settings);
-    let moments = whole.sandbox.latest("whole").optimizer.params;
+    let mut record = whole.sandbox.latest("whole");
+    let moments = &adamw(&mut record).params;
     assert!(
         moments.values().all(|moments| moments.step == 3),
         "the optimizer was not reset at the last epoch's start"
@@ -141,8 +159,9 @@ fn stop_loses_amsgrad_groups_or_clipping() {
         .set("optimizer.clip_norm", 0.05)
         .set("optimizer.clip_value", 0.01);
     let whole = assert_setting_survives_stops(&settings);
-    let moments = whole.sandbox.latest("whole").optimizer.params;
-    let amsgrad = |moments: &dacapo::adamw::MomentsRecord| moments.max_exp_avg_sq.is_some();
+    let mut record = whole.sandbox.latest("whole");
+    let moments = &adamw(&mut record).params;
+    let amsgrad = |moments: &dacapo::optim::MomentsRecord| moments.max_exp_avg_sq.is_some();
     assert!(moments.values().any(amsgrad));
     assert!(!moments.values().all(amsgrad));
 }

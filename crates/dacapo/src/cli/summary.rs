@@ -1,6 +1,6 @@
 use std::{fmt::Write, path::Path};
 
-use dacapo_adamw::ParamSpec;
+use dacapo_optim::ParamSpec;
 use dacapo_trainer::{Outcome, StopReason, Trainer};
 use serde_json::{Value, json};
 

@@ -64,7 +64,7 @@ fn overlay(table: &mut Table, given: Table) -> Result<(), String> {
     for (key, value) in given {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(old)), Value::Table(new)) => {
-                if key == "scheduler" && new.contains_key("kind") {
+                if names_another_kind(&key, old, &new) {
                     *old = new;
                 } else {
                     overlay(old, new).map_err(|below| format!("{key}.{below}"))?;
@@ -77,6 +77,19 @@ fn overlay(table: &mut Table, given: Table) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether `new` is of another variant than `old`. AdamW is written without a name.
+fn names_another_kind(section: &str, old: &Table, new: &Table) -> bool {
+    match section {
+        "scheduler" => new.contains_key("kind"),
+        "optimizer" => {
+            let adamw = Value::String("adamw".to_owned());
+            let kind = |table: &Table| table.get("kind").unwrap_or(&adamw).clone();
+            new.contains_key("kind") && kind(old) != kind(new)
+        }
+        _ => false,
+    }
 }
 
 fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {

@@ -1,4 +1,4 @@
-use dacapo_adamw::{AdamWConfig, ScheduleConfig};
+use dacapo_optim::{AdamWConfig, OptimizerConfig, ScheduleConfig};
 use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,8 @@ pub struct RunConfig {
     pub clip: Option<ClipHbaConfig>,
     /// What is trained.
     pub adapt: AdaptConfig,
-    /// AdamW.
-    pub optimizer: AdamWConfig,
+    /// AdamW or SGD.
+    pub optimizer: OptimizerConfig,
     /// The learning-rate schedule.
     pub scheduler: ScheduleConfig,
     /// The loop.
@@ -42,10 +42,7 @@ impl Default for RunConfig {
             model: ModelConfig::default(),
             clip: None,
             adapt: AdaptConfig::default(),
-            optimizer: AdamWConfig {
-                lr: 6e-3,
-                ..AdamWConfig::default()
-            },
+            optimizer: adamw(6e-3),
             scheduler: ScheduleConfig::WarmupCosine {
                 warmup: 20,
                 total: None,
@@ -78,10 +75,7 @@ impl RunConfig {
                 mode: AdaptMode::Full,
                 ..default.adapt
             },
-            optimizer: AdamWConfig {
-                lr: 1e-3,
-                ..default.optimizer
-            },
+            optimizer: adamw(1e-3),
             train: TrainConfig {
                 epochs: 30,
                 ..default.train
@@ -122,4 +116,12 @@ impl RunConfig {
         }
         value
     }
+}
+
+fn adamw(lr: f64) -> OptimizerConfig {
+    let config = AdamWConfig {
+        lr,
+        ..AdamWConfig::default()
+    };
+    config.into()
 }

@@ -1,6 +1,6 @@
 //! One AdamW step of many tensors in one launch.
 //!
-//! Each element goes through the operations of `dacapo_adamw::adamw_step`, in
+//! Each element goes through the operations of `dacapo_optim::adamw_step`, in
 //! its order, each rounded to the tensors' type, with nothing contracted into a
 //! fused multiply-add: equal bits, while reading and writing each number once.
 //!

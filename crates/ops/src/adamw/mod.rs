@@ -27,7 +27,7 @@ pub(crate) use state_tensors::StateTensors;
 pub(crate) use step_tensors::StepTensors;
 
 /// One AdamW step of every tensor in a few launches, in their order: the operations of
-/// `dacapo_adamw::adamw_step`, with equal bits on the same device.
+/// `dacapo_optim::adamw_step`, with equal bits on the same device.
 ///
 /// A parameter and its moments are overwritten where nobody else holds any of them; otherwise
 /// their step goes into new memory, and whoever holds the old ones keeps them as they are. New

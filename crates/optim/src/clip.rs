@@ -1,0 +1,103 @@
+//! Gradient clipping, and the refusal of gradients that are not finite.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Tensor, Transaction, backend::Backend};
+
+use crate::{OptimError, StepReport};
+
+/// Clips by value, then by the norm of all gradients together.
+///
+/// The norm is `torch.nn.utils.clip_grad_norm_`'s: the L2 norm of the L2 norms
+/// of the single gradients, and the coefficient `max_norm / (norm + 1e-6)`,
+/// clamped to 1. The squares are summed on the device in the gradient's dtype;
+/// the rest is done here in path order, rounded where PyTorch rounds: to f32
+/// after every operation if all gradients are f32.
+///
+/// # Errors
+/// [`OptimError::NonFiniteGradient`], also for an infinite element that
+/// `clip_value` would have hidden; [`OptimError::Device`].
+pub(crate) fn clip<B: Backend>(
+    clip_value: Option<f64>,
+    clip_norm: Option<f64>,
+    mut grads: BTreeMap<String, Tensor<B, 1>>,
+) -> Result<(BTreeMap<String, Tensor<B, 1>>, StepReport), OptimError> {
+    let mut clipped = false;
+    if let Some(limit) = clip_value {
+        // Before the clamp, which turns an infinity into `limit`, and on some
+        // devices a NaN too. Zero times anything that is not finite is NaN.
+        let zeros = read(grads.values().map(|g| g.clone().mul_scalar(0.0).sum()))?;
+        for ((path, grad), zero) in grads.iter().zip(zeros) {
+            if zero != 0.0 {
+                let square = read(std::iter::once(square_sum(grad)))?;
+                return Err(non_finite(path, square[0]));
+            }
+        }
+        let largest = read(grads.values().map(|g| g.clone().abs().max()))?;
+        clipped = largest.iter().any(|&largest| largest > limit);
+        for grad in grads.values_mut() {
+            *grad = grad.clone().clamp(-limit, limit);
+        }
+    }
+
+    let single = grads.values().all(|grad| grad.dtype() == DType::F32);
+    let squares = read(grads.values().map(square_sum))?;
+    let mut total = 0.0;
+    for (path, square) in grads.keys().zip(squares) {
+        let norm = round(libm::sqrt(square), single);
+        total = round(total + round(norm * norm, single), single);
+        // Also a sum that overflows is blamed on the gradient that did it.
+        if !total.is_finite() {
+            return Err(non_finite(path, square.max(total)));
+        }
+    }
+    let grad_norm = round(libm::sqrt(total), single);
+
+    if let Some(limit) = clip_norm {
+        // PyTorch divides a number by a tensor as `reciprocal() * number`.
+        let denominator = round(grad_norm + round(1e-6, single), single);
+        let coefficient = round(
+            round(1.0 / denominator, single) * round(limit, single),
+            single,
+        );
+        if coefficient < 1.0 {
+            clipped = true;
+            for grad in grads.values_mut() {
+                *grad = grad.clone().mul_scalar(coefficient);
+            }
+        }
+    }
+    Ok((grads, StepReport { grad_norm, clipped }))
+}
+
+/// One operation on f32 values done in f64 and rounded is that operation in f32.
+fn round(value: f64, single: bool) -> f64 {
+    if single {
+        f64::from(value as f32)
+    } else {
+        value
+    }
+}
+
+fn square_sum<B: Backend>(grad: &Tensor<B, 1>) -> Tensor<B, 1> {
+    grad.clone().mul(grad.clone()).sum()
+}
+
+fn non_finite(path: &str, square: f64) -> OptimError {
+    OptimError::NonFiniteGradient {
+        path: path.to_string(),
+        norm: libm::sqrt(square),
+    }
+}
+
+/// Reads one-element tensors in one transfer.
+fn read<B: Backend>(tensors: impl Iterator<Item = Tensor<B, 1>>) -> Result<Vec<f64>, OptimError> {
+    let transaction = tensors.fold(Transaction::<B>::default(), Transaction::register);
+    let data = transaction
+        .try_execute()
+        .map_err(|error| OptimError::Device {
+            operation: "reading gradient norms",
+            message: error.to_string(),
+        })?;
+    Ok(data.iter().flat_map(|data| data.iter::<f64>()).collect())
+}
