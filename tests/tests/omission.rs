@@ -362,7 +362,8 @@ fn altered_part_is_accepted() {
         ("run.reset_optimizer", |record| {
             record.run.reset_optimizer = dacapo::trainer::ResetOptimizer::EveryEpoch;
         }),
-        ("run.parent", |record| {
+        // The id follows from it.
+        ("run.run_id", |record| {
             record.run.parent = Some(Parent {
                 run_id: "0".to_owned(),
                 step: 1,

@@ -1,6 +1,7 @@
 use dacapo_dora::DoraError;
 use dacapo_models::ModelsError;
 use dacapo_optim::OptimError;
+use dacapo_pth::PthError;
 use dacapo_record::RecordError;
 use dacapo_rng::RngError;
 use dacapo_rsa::RsaError;
@@ -34,6 +35,9 @@ pub enum CliError {
     /// Targets or images cannot be used.
     #[error("data: {0}")]
     Things(#[from] ThingsError),
+    /// A file of PyTorch's cannot be used.
+    #[error("{0}")]
+    Pth(#[from] PthError),
     /// A dissimilarity matrix cannot be used.
     #[error("rsa: {0}")]
     Rsa(#[from] RsaError),

@@ -62,10 +62,12 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
 
     /// The run that `record` was taken from.
     pub(crate) fn resume(
-        self,
+        mut self,
         record: TrainerRecord,
         allow_identity_change: bool,
     ) -> Result<Trainer<B, T>, CliError> {
+        // No setting: its place is the record, where the run's id vouches for it.
+        self.settings.parent = record.run.parent.clone();
         Ok(Trainer::resume(
             self.task,
             self.model,

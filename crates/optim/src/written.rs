@@ -90,54 +90,43 @@ pub(crate) fn sgd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SgdConfi
     }
 }
 
-/// A key's value: the one written, or the default where keys may be left out.
-fn value<T, E: Error>(
-    name: &'static str,
-    written: Option<T>,
-    default: T,
+/// Where keys are looked up: in a configuration or one of its groups.
+struct Place {
+    /// What stands before a key in messages, such as `groups[0].`.
+    prefix: String,
+    /// Whether every key must be there.
     complete: bool,
-) -> Result<T, E> {
-    match (written, complete) {
-        (Some(value), _) => Ok(value),
-        (None, false) => Ok(default),
-        (None, true) => Err(E::missing_field(name)),
-    }
 }
 
-/// Refuses the keys of the other optimizer that are written.
-fn refuse<E: Error>(
-    keys: &[(&'static str, bool)],
-    known: &'static [&'static str],
-) -> Result<(), E> {
-    match keys.iter().find(|(_, written)| *written) {
-        Some((name, _)) => Err(E::unknown_field(name, known)),
-        None => Ok(()),
+impl Place {
+    /// A key's value: the one written, or the default where keys may be left out.
+    fn value<T, E: Error>(&self, name: &str, written: Option<T>, default: T) -> Result<T, E> {
+        match (written, self.complete) {
+            (Some(value), _) => Ok(value),
+            (None, false) => Ok(default),
+            // serde's own words, with the place.
+            (None, true) => Err(E::custom(format!("missing field `{}{name}`", self.prefix))),
+        }
+    }
+
+    /// Refuses the keys of the other optimizer that are written.
+    fn refuse<E: Error>(&self, kind: &str, keys: &[(&str, bool)]) -> Result<(), E> {
+        match keys.iter().find(|(_, written)| *written) {
+            Some((name, _)) => Err(E::custom(format!(
+                "unknown field `{}{name}`: {kind} has none",
+                self.prefix
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn group(&self, index: usize) -> Self {
+        Self {
+            prefix: format!("groups[{index}]."),
+            ..*self
+        }
     }
 }
-
-const ADAMW: &[&str] = &[
-    "kind",
-    "lr",
-    "beta1",
-    "beta2",
-    "eps",
-    "weight_decay",
-    "amsgrad",
-    "clip_norm",
-    "clip_value",
-    "groups",
-];
-const SGD: &[&str] = &[
-    "kind",
-    "lr",
-    "momentum",
-    "dampening",
-    "nesterov",
-    "weight_decay",
-    "clip_norm",
-    "clip_value",
-    "groups",
-];
 
 impl Written {
     /// The configuration; `complete` if every key must be there.
@@ -157,123 +146,102 @@ impl Written {
     }
 
     fn into_adamw<E: Error>(self, complete: bool) -> Result<AdamWConfig, E> {
-        refuse(
+        let prefix = String::new();
+        let at = Place { prefix, complete };
+        at.refuse(
+            "AdamW",
             &[
                 ("momentum", self.momentum.is_some()),
                 ("dampening", self.dampening.is_some()),
                 ("nesterov", self.nesterov.is_some()),
             ],
-            ADAMW,
         )?;
         let default = AdamWConfig::default();
-        let groups = value("groups", self.groups, Vec::new(), complete)?;
+        let groups = at.value("groups", self.groups, Vec::new())?;
+        let groups = groups.into_iter().zip(0..);
         Ok(AdamWConfig {
-            lr: value("lr", self.lr, default.lr, complete)?,
-            beta1: value("beta1", self.beta1, default.beta1, complete)?,
-            beta2: value("beta2", self.beta2, default.beta2, complete)?,
-            eps: value("eps", self.eps, default.eps, complete)?,
-            weight_decay: value(
-                "weight_decay",
-                self.weight_decay,
-                default.weight_decay,
-                complete,
-            )?,
-            amsgrad: value("amsgrad", self.amsgrad, default.amsgrad, complete)?,
-            clip_norm: value("clip_norm", self.clip_norm, None, complete)?,
-            clip_value: value("clip_value", self.clip_value, None, complete)?,
+            lr: at.value("lr", self.lr, default.lr)?,
+            beta1: at.value("beta1", self.beta1, default.beta1)?,
+            beta2: at.value("beta2", self.beta2, default.beta2)?,
+            eps: at.value("eps", self.eps, default.eps)?,
+            weight_decay: at.value("weight_decay", self.weight_decay, default.weight_decay)?,
+            amsgrad: at.value("amsgrad", self.amsgrad, default.amsgrad)?,
+            clip_norm: at.value("clip_norm", self.clip_norm, None)?,
+            clip_value: at.value("clip_value", self.clip_value, None)?,
             groups: groups
-                .into_iter()
-                .map(|group| group.into_adamw(complete))
+                .map(|(group, index)| group.into_adamw(&at.group(index)))
                 .collect::<Result<_, E>>()?,
         })
     }
 
     fn into_sgd<E: Error>(self, complete: bool) -> Result<SgdConfig, E> {
-        refuse(
+        let prefix = String::new();
+        let at = Place { prefix, complete };
+        at.refuse(
+            "SGD",
             &[
                 ("beta1", self.beta1.is_some()),
                 ("beta2", self.beta2.is_some()),
                 ("eps", self.eps.is_some()),
                 ("amsgrad", self.amsgrad.is_some()),
             ],
-            SGD,
         )?;
         let default = SgdConfig::default();
-        let groups = value("groups", self.groups, Vec::new(), complete)?;
+        let groups = at.value("groups", self.groups, Vec::new())?;
+        let groups = groups.into_iter().zip(0..);
         Ok(SgdConfig {
-            lr: value("lr", self.lr, default.lr, complete)?,
-            momentum: value("momentum", self.momentum, default.momentum, complete)?,
-            dampening: value("dampening", self.dampening, default.dampening, complete)?,
-            nesterov: value("nesterov", self.nesterov, default.nesterov, complete)?,
-            weight_decay: value(
-                "weight_decay",
-                self.weight_decay,
-                default.weight_decay,
-                complete,
-            )?,
-            clip_norm: value("clip_norm", self.clip_norm, None, complete)?,
-            clip_value: value("clip_value", self.clip_value, None, complete)?,
+            lr: at.value("lr", self.lr, default.lr)?,
+            momentum: at.value("momentum", self.momentum, default.momentum)?,
+            dampening: at.value("dampening", self.dampening, default.dampening)?,
+            nesterov: at.value("nesterov", self.nesterov, default.nesterov)?,
+            weight_decay: at.value("weight_decay", self.weight_decay, default.weight_decay)?,
+            clip_norm: at.value("clip_norm", self.clip_norm, None)?,
+            clip_value: at.value("clip_value", self.clip_value, None)?,
             groups: groups
-                .into_iter()
-                .map(|group| group.into_sgd(complete))
+                .map(|(group, index)| group.into_sgd(&at.group(index)))
                 .collect::<Result<_, E>>()?,
         })
     }
 }
 
 impl WrittenGroup {
-    fn into_adamw<E: Error>(self, complete: bool) -> Result<ParamGroup, E> {
-        refuse(
+    fn into_adamw<E: Error>(self, at: &Place) -> Result<ParamGroup, E> {
+        at.refuse(
+            "AdamW",
             &[
                 ("momentum", self.momentum.is_some()),
                 ("dampening", self.dampening.is_some()),
                 ("nesterov", self.nesterov.is_some()),
             ],
-            &[
-                "pattern",
-                "lr",
-                "beta1",
-                "beta2",
-                "eps",
-                "weight_decay",
-                "amsgrad",
-            ],
         )?;
         Ok(ParamGroup {
             pattern: self.pattern,
-            lr: value("lr", self.lr, None, complete)?,
-            beta1: value("beta1", self.beta1, None, complete)?,
-            beta2: value("beta2", self.beta2, None, complete)?,
-            eps: value("eps", self.eps, None, complete)?,
-            weight_decay: value("weight_decay", self.weight_decay, None, complete)?,
-            amsgrad: value("amsgrad", self.amsgrad, None, complete)?,
+            lr: at.value("lr", self.lr, None)?,
+            beta1: at.value("beta1", self.beta1, None)?,
+            beta2: at.value("beta2", self.beta2, None)?,
+            eps: at.value("eps", self.eps, None)?,
+            weight_decay: at.value("weight_decay", self.weight_decay, None)?,
+            amsgrad: at.value("amsgrad", self.amsgrad, None)?,
         })
     }
 
-    fn into_sgd<E: Error>(self, complete: bool) -> Result<SgdGroup, E> {
-        refuse(
+    fn into_sgd<E: Error>(self, at: &Place) -> Result<SgdGroup, E> {
+        at.refuse(
+            "SGD",
             &[
                 ("beta1", self.beta1.is_some()),
                 ("beta2", self.beta2.is_some()),
                 ("eps", self.eps.is_some()),
                 ("amsgrad", self.amsgrad.is_some()),
             ],
-            &[
-                "pattern",
-                "lr",
-                "momentum",
-                "dampening",
-                "nesterov",
-                "weight_decay",
-            ],
         )?;
         Ok(SgdGroup {
             pattern: self.pattern,
-            lr: value("lr", self.lr, None, complete)?,
-            momentum: value("momentum", self.momentum, None, complete)?,
-            dampening: value("dampening", self.dampening, None, complete)?,
-            nesterov: value("nesterov", self.nesterov, None, complete)?,
-            weight_decay: value("weight_decay", self.weight_decay, None, complete)?,
+            lr: at.value("lr", self.lr, None)?,
+            momentum: at.value("momentum", self.momentum, None)?,
+            dampening: at.value("dampening", self.dampening, None)?,
+            nesterov: at.value("nesterov", self.nesterov, None)?,
+            weight_decay: at.value("weight_decay", self.weight_decay, None)?,
         })
     }
 }

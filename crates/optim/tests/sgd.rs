@@ -108,7 +108,7 @@ fn configuration_is_read_as_the_other_optimizers() {
         (r#"{"kind": "sgd", "beta1": 0.9}"#, "beta1"),
         (
             r#"{"kind": "sgd", "groups": [{"pattern": "*", "eps": 0.9}]}"#,
-            "eps",
+            "groups[0].eps",
         ),
         (r#"{"kind": "lion"}"#, "lion"),
         (r#"{"kind": "sgd", "speed": 1}"#, "speed"),

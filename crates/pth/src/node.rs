@@ -20,6 +20,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The file.
+    pub fn file(&self) -> &'a Path {
+        self.file
+    }
+
     /// The value.
     pub fn value(&self) -> &'a Value {
         self.value

@@ -45,6 +45,40 @@ impl Split {
         Ok(Self { train, test })
     }
 
+    /// The split that these two lists are.
+    ///
+    /// # Errors
+    /// [`ThingsError::Content`] if one of them is empty, or if they do not have every index of
+    /// `0..len` exactly once together.
+    pub fn of(train: Vec<usize>, test: Vec<usize>, len: usize) -> Result<Self, ThingsError> {
+        let refuse = |found: String| {
+            Err(ThingsError::Content {
+                origin: "split".to_owned(),
+                expected: format!("every image of 0..{len} once, for training or for testing"),
+                found,
+                advice: "Give the split that belongs to this table of targets",
+            })
+        };
+        if train.is_empty() || test.is_empty() {
+            let (train, test) = (train.len(), test.len());
+            return refuse(format!(
+                "{train} images for training and {test} for testing"
+            ));
+        }
+        let mut seen = vec![false; len];
+        for index in train.iter().chain(&test) {
+            match seen.get_mut(*index) {
+                Some(seen) if !*seen => *seen = true,
+                Some(_) => return refuse(format!("the image {index} twice")),
+                None => return refuse(format!("the image {index}")),
+            }
+        }
+        match seen.iter().position(|seen| !seen) {
+            Some(index) => refuse(format!("no image {index}")),
+            None => Ok(Self { train, test }),
+        }
+    }
+
     /// The indices of the images for training.
     pub fn train(&self) -> &[usize] {
         &self.train

@@ -48,10 +48,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let steps_per_epoch = self.settings.steps_per_epoch(self.task.train_len());
         let optimizer = match optimizer {
             Some(record) => {
-                let expected = match self.settings.reset_optimizer {
-                    ResetOptimizer::Never => epoch * steps_per_epoch,
-                    ResetOptimizer::EveryEpoch => steps_per_epoch.min(epoch * steps_per_epoch),
-                };
+                let expected = self.optimizer_steps_after(epoch);
                 for (path, step) in record.steps() {
                     if step != expected {
                         return Err(TrainerError::state(
@@ -79,10 +76,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
         let (history, early_stopping) = self.history_of(metrics, steps_per_epoch)?;
         let global_step = epoch * steps_per_epoch;
-        let position = match self.settings.schedule_unit {
-            ScheduleUnit::Step => global_step,
-            ScheduleUnit::Epoch => epoch,
-        };
+        let position = self.schedule_ticks_after(epoch);
         let config = self.settings.schedule;
         let scheduler = SchedulerRecord { config, position };
         self.scheduler = Scheduler::from_record(&scheduler, &self.settings.schedule)?;
@@ -107,6 +101,24 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.position = 0;
         self.order = self.epoch_order();
         Ok(())
+    }
+
+    /// How many steps the optimizer has taken when so many epochs are done, since it began or
+    /// was reset.
+    pub fn optimizer_steps_after(&self, epochs: u64) -> u64 {
+        let counted = match self.settings.reset_optimizer {
+            ResetOptimizer::Never => epochs,
+            ResetOptimizer::EveryEpoch => epochs.min(1),
+        };
+        counted * self.settings.steps_per_epoch(self.task.train_len())
+    }
+
+    /// The schedule's position when so many epochs are done.
+    pub fn schedule_ticks_after(&self, epochs: u64) -> u64 {
+        match self.settings.schedule_unit {
+            ScheduleUnit::Step => epochs * self.settings.steps_per_epoch(self.task.train_len()),
+            ScheduleUnit::Epoch => epochs,
+        }
     }
 
     /// The history, and the counters after it.

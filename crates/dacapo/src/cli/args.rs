@@ -94,6 +94,19 @@ With --format clip-hba, the format of CLIP-HBA's own code: OUT/dora_params/epoch
 which its load_dora_checkpoint loads. The checkpoint must be from the end of an epoch; the
 original counts epochs from 0. The optimizer's state is not written.")]
     Export(ExportArgs),
+    /// Go on with a run that another program has trained.
+    #[command(long_about = "\
+Go on with a run that another program has trained.
+
+DIR is the save_path of a run of CLIP-HBA's own code: epochN_dora_params.pth,
+epochN_random_states.pth, training_res.csv and dataset_split_indices.pth, in it or where that
+code puts them below it. Nothing in them is executed. CONFIG.toml is the same training here
+(examples/clip_hba.toml is that baseline); a setting of the optimizer that differs is refused.
+
+Adapters, the optimizer's moments and steps, history and split are carried over exactly, and
+`dacapo resume` goes on from there. What cannot go on bit for bit (PyTorch's generators) is
+told, with what takes its place, and recorded in the run's lineage.")]
+    Import(ImportArgs),
     /// Draw stand-ins for images that are not at hand.
     #[command(long_about = "\
 Draw stand-ins for images that are not at hand.
@@ -124,6 +137,43 @@ pub struct ExportArgs {
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum ExportFormat {
     /// CLIP-HBA's DoRA parameters.
+    ClipHba,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The folder that the other program wrote to.
+    pub dir: PathBuf,
+    /// The configuration (TOML) to go on with.
+    pub config: PathBuf,
+    /// The files' format.
+    #[arg(long, value_enum)]
+    pub format: ImportFormat,
+    /// The run folder to make, which must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The epoch to go on after, as the files are named [default: the last].
+    #[arg(long, value_name = "N")]
+    pub epoch: Option<u64>,
+    /// Begin with fresh moments; needed where the files hold none.
+    #[arg(long)]
+    pub fresh_optimizer: bool,
+    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceName,
+    /// Set any configuration key, for example --set clip.split=FILE; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print what was imported as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `import` can read.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ImportFormat {
+    /// A run of CLIP-HBA's own code.
     ClipHba,
 }
 

@@ -166,6 +166,17 @@ fn write_text(
     };
     writeln!(out, "  lineage     {parent}")?;
     for event in &run.lineage {
+        if let Some(source) = &event.imported {
+            let (format, epoch) = (&source.format, source.epoch);
+            writeln!(
+                out,
+                "              step {}: imported from epoch {epoch} of {format}",
+                event.step
+            )?;
+            for line in &source.replaced {
+                writeln!(out, "                replaced {line}")?;
+            }
+        }
         for change in &event.identity_changes {
             writeln!(
                 out,

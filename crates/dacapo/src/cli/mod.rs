@@ -5,10 +5,12 @@ mod checkpoint_file;
 mod clock;
 mod event_log;
 mod export;
+mod import;
 mod inspect;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
 mod observer;
+mod on_device;
 #[cfg(feature = "cuda")]
 mod open_cuda;
 mod output;
@@ -52,6 +54,7 @@ pub fn main() -> i32 {
         Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
         Command::Export(args) => export::export(args),
+        Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
     };
     result.unwrap_or_else(|error| {

@@ -8,6 +8,7 @@ use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
     event_log::EventLog,
     observer::RunObserver,
+    on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
     signals::Signals,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     CliError,
     clip_hba::{ClipSession, no_base},
-    compute::{Compute, Cpu, DeviceName},
+    compute::{Compute, DeviceName},
     config::{ModelKind, RunConfig, load_config},
     digits::Session,
     job::Job,
@@ -27,7 +28,6 @@ struct Plan {
     root: PathBuf,
     config: RunConfig,
     device: DeviceName,
-    #[cfg(feature = "cuda")]
     kernel_cache: bool,
     start: Start,
     stop_after: Option<u64>,
@@ -71,7 +71,6 @@ fn new_run(
         root: run_dir::choose(args.out.as_deref(), name)?,
         config,
         device: args.device,
-        #[cfg(feature = "cuda")]
         kernel_cache: !args.no_kernel_cache,
         start: Start::New,
         stop_after: args.stop_after_step,
@@ -99,7 +98,6 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         root: args.dir.clone(),
         config,
         device: args.device.unwrap_or(recorded),
-        #[cfg(feature = "cuda")]
         kernel_cache: !args.no_kernel_cache,
         start: Start::Resume {
             record,
@@ -115,29 +113,16 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
     if let Some(path) = &plan.save {
         check_save(path, plan.config.model.kind)?;
     }
-    match plan.device {
-        DeviceName::Cpu => with_model::<Cpu>(plan, &Default::default()),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda(index) => {
-            let device = super::open_cuda::open_cuda(index, plan.kernel_cache)?;
-            with_model::<crate::compute::Cuda>(plan, &device)
-        }
-        #[cfg(not(feature = "cuda"))]
-        DeviceName::Cuda(index) => Err(CliError::input(
-            format!(
-                "--device cuda:{index} is not available: this program was built without the \
-                 feature `cuda`"
-            ),
-            "Build it with `cargo build --release --features cuda`, or use --device cpu",
-        )),
-    }
+    on_device(plan.device, plan.kernel_cache, plan)
 }
 
-fn with_model<B: Compute>(plan: Plan, device: &B::Device) -> Result<i32, CliError> {
-    match plan.config.model.kind {
-        ModelKind::Vit => execute::<B, Session<B, Vit<B>>>(plan, device),
-        ModelKind::ConvNet => execute::<B, Session<B, ConvNet<B>>>(plan, device),
-        ModelKind::Clip => execute::<B, ClipSession<B>>(plan, device),
+impl OnDevice for Plan {
+    fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
+        match self.config.model.kind {
+            ModelKind::Vit => execute::<B, Session<B, Vit<B>>>(self, device),
+            ModelKind::ConvNet => execute::<B, Session<B, ConvNet<B>>>(self, device),
+            ModelKind::Clip => execute::<B, ClipSession<B>>(self, device),
+        }
     }
 }
 

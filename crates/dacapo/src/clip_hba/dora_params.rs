@@ -1,8 +1,11 @@
-use burn::tensor::TensorData;
-use dacapo_pth::{Dict, Dtype, Tensor};
+use dacapo_pth::Dict;
 use dacapo_trainer::TrainerRecord;
 use serde_json::Value;
 
+use super::{
+    layer_name::{LayerName, PARTS},
+    tensors::to_theirs,
+};
 use crate::CliError;
 
 /// What the original's code has alpha at.
@@ -51,67 +54,25 @@ pub fn dora_params(record: &TrainerRecord) -> Result<(Dict, u64), CliError> {
         let Some(layer) = path.strip_suffix(".adapter.magnitude") else {
             continue;
         };
-        match place(layer) {
-            Some(place) => layers.push((place, layer)),
+        match LayerName::from_ours(layer) {
+            Some(layer) => layers.push(layer),
             None => return refuse(format!("there is an adapter on {layer}")),
         }
     }
     layers.sort_unstable();
     let mut params = Dict::new();
-    for ((text, block), layer) in layers {
-        let tower = if text {
-            "transformer"
-        } else {
-            "visual.transformer"
-        };
-        let to = format!("clip_model.{tower}.resblocks.{block}.attn.out_proj");
-        for (name, ours, turned) in [
-            ("m", "magnitude", false),
-            ("delta_D_A", "lora_b", true),
-            ("delta_D_B", "lora_a", true),
-        ] {
-            let path = format!("{layer}.adapter.{ours}");
-            let tensor = match record.adapters.get(&path) {
-                Some(data) => tensor(data, turned),
-                None => None,
-            };
-            let Some(tensor) = tensor else {
+    for layer in layers {
+        for (theirs, ours, turned) in PARTS {
+            let path = format!("{}.adapter.{ours}", layer.ours());
+            let tensor = record.adapters.get(&path);
+            let Some(tensor) = tensor.and_then(|data| to_theirs(data, turned)) else {
                 return refuse(format!("{path} is missing or not in f32"));
             };
-            params.insert(format!("{to}.{name}").as_str(), tensor.into());
+            params.insert(
+                format!("{}.{theirs}", layer.theirs()).as_str(),
+                tensor.into(),
+            );
         }
     }
     Ok((params, data.epoch - 1))
-}
-
-/// Whether it is a text block, and its number, of an output projection.
-fn place(layer: &str) -> Option<(bool, usize)> {
-    let block = layer.strip_suffix(".attn.out_proj")?;
-    let (tower, block) = block.split_once(".blocks.")?;
-    let text = match tower {
-        "visual" => false,
-        "text" => true,
-        _ => return None,
-    };
-    Some((text, block.parse().ok()?))
-}
-
-/// In f32; `turned`, a matrix with its axes exchanged.
-fn tensor(data: &TensorData, turned: bool) -> Option<Tensor> {
-    let values = data.as_slice::<f32>().ok()?;
-    let mut shape = data.shape.to_vec();
-    let values: Vec<f32> = match (turned, shape.as_slice()) {
-        (false, _) => values.to_vec(),
-        (true, &[rows, columns]) => {
-            shape.reverse();
-            let columns_first =
-                (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
-            columns_first
-                .map(|(row, column)| values[row * columns + column])
-                .collect()
-        }
-        (true, _) => return None,
-    };
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-    Tensor::new(Dtype::F32, shape, bytes.collect()).ok()
 }

@@ -2,10 +2,19 @@
 //! researchers who perturb its training.
 
 mod dora_params;
+mod layer_name;
+mod original;
+mod original_files;
+mod original_history;
+mod original_states;
 mod session;
+mod split_file;
 mod task;
+mod tensors;
 
 pub use dora_params::dora_params;
+pub use original::read_original;
+pub use original_files::OriginalFiles;
 pub use session::ClipSession;
 pub(crate) use session::no_base;
 pub use task::ClipTask;

@@ -16,6 +16,7 @@ use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
 use dacapo_trainer::{StepContext, Task, TaskError};
 
+use super::split_file::read_split;
 use crate::{CliError, config::ClipHbaConfig};
 
 /// Images in one pass of an evaluation.
@@ -55,7 +56,10 @@ impl<B: AutodiffBackend> ClipTask<B> {
         let sizes = config.model();
         let texts = texts(config, sizes.context, sizes.vocabulary)?;
         let targets = Targets::read_things_csv(&config.targets)?;
-        let split = Split::new(split_seed, targets.len(), config.train_fraction)?;
+        let split = match &config.split {
+            Some(path) => read_split(Path::new(path), targets.len())?,
+            None => Split::new(split_seed, targets.len(), config.train_fraction)?,
+        };
         let heldout = match (&config.rsa_targets, &config.rsa_rdm) {
             (Some(targets), Some(rdm)) => Some((Targets::read_things_csv(targets)?, rdm)),
             (None, None) => None,
@@ -276,7 +280,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     }
 }
 
-const VALID_LOSS: &str = "valid_loss";
+pub(super) const VALID_LOSS: &str = "valid_loss";
 /// Spearman's rank correlation of the model's dissimilarities and the people's.
 pub(super) const RSA_RHO: &str = "rsa_rho";
 pub(super) const RSA_P: &str = "rsa_p";

@@ -24,6 +24,10 @@ pub struct ClipHbaConfig {
     pub images: String,
     /// The images' names and targets.
     pub targets: String,
+    /// Which images are trained on and which judge every epoch, as the original wrote it
+    /// (`dataset_split_indices.pth`), in place of `train_fraction` and `data.split_seed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// The share of the images that is trained on; the rest judges every epoch.
     #[serde(default = "train_fraction")]
     pub train_fraction: f64,
@@ -63,6 +67,7 @@ impl ClipHbaConfig {
         paths.push(("clip.prompts", &mut self.prompts));
         paths.push(("clip.images", &mut self.images));
         paths.push(("clip.targets", &mut self.targets));
+        paths.extend(self.split.as_mut().map(|path| ("clip.split", path)));
         paths.extend(
             self.rsa_targets
                 .as_mut()

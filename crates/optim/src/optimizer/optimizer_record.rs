@@ -1,6 +1,6 @@
 //! The stored state of a run's optimizer.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use burn::record::{PrecisionSettings, Record};
 use burn::tensor::backend::Backend;
@@ -98,22 +98,27 @@ impl<'de> Deserialize<'de> for OptimizerRecord {
                 let mut config = None;
                 let mut record = None;
                 while let Some(field) = map.next_key::<String>()? {
-                    match (field.as_str(), config.take()) {
-                        ("config", None) => config = Some(map.next_value_seed(Complete)?),
-                        ("params", Some(OptimizerConfig::AdamW(config))) => {
-                            let params = map.next_value::<BTreeMap<_, _>>()?;
-                            record = Some(OptimizerRecord::AdamW(AdamWRecord { config, params }));
+                    match field.as_str() {
+                        "config" if config.is_none() && record.is_none() => {
+                            config = Some(map.next_value_seed(Complete)?);
                         }
-                        ("params", Some(OptimizerConfig::Sgd(config))) => {
-                            let params = map.next_value::<BTreeMap<_, _>>()?;
-                            record = Some(OptimizerRecord::Sgd(SgdRecord { config, params }));
+                        "params" if record.is_none() => {
+                            // It comes first and says what the parameters' states are.
+                            record = Some(match config.take() {
+                                Some(OptimizerConfig::AdamW(config)) => {
+                                    let params = map.next_value()?;
+                                    OptimizerRecord::AdamW(AdamWRecord { config, params })
+                                }
+                                Some(OptimizerConfig::Sgd(config)) => {
+                                    let params = map.next_value()?;
+                                    OptimizerRecord::Sgd(SgdRecord { config, params })
+                                }
+                                None => return Err(A::Error::missing_field("config")),
+                            });
                         }
-                        ("config" | "params", _) => {
-                            return Err(A::Error::custom(
-                                "expected one `config`, and one `params` after it",
-                            ));
-                        }
-                        (other, _) => return Err(A::Error::unknown_field(other, FIELDS)),
+                        "config" => return Err(A::Error::duplicate_field("config")),
+                        "params" => return Err(A::Error::duplicate_field("params")),
+                        other => return Err(A::Error::unknown_field(other, FIELDS)),
                     }
                 }
                 record.ok_or_else(|| {
