@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""One training step of CLIP-HBA (ViT-L/14), in dacapo and in PyTorch.
+
+    python3 clip_hba_step.py [--program DACAPO] [--json FILE] [--quick --device cpu]
+
+CLIP predicts 66 values of an image: exp(logit_scale) times the cosine with 66 prompts; mean squared
+error against targets; adapters of the flavour `clip-hba`, rank 32, on the output projections of the
+last two vision blocks and of the last text block; everything else frozen; batch 64; AdamW. Weights,
+tokens, images and targets are random: only time and memory matter.
+
+    original   the researchers' way: each prompt goes through the text tower by itself, as often as
+               there are prompts, in every step; the adapter merged in every pass
+    batched    all prompts in one pass
+    dacapo     `dacapo train` (with --program): the whole program, images in memory, every prompt in
+               one pass, no cache of what is frozen
+
+`f32` is IEEE, `tf32` f32 in TF32, `bf16` products in bf16 (autocast in PyTorch). Memory is what
+`nvidia-smi` shows at most, less what it showed before, looked at every 0.1 s.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from peerlib import Report, common_arguments, device_of, matmul_precision
+
+
+class Size:
+    image, patch, embed, prompts, images = 224, 14, 768, 66, 1806
+    vision = dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096)
+    text = dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072)
+    vocabulary, context = 49408, 77
+    rank, alpha, batch = 32, 16.0, 64
+
+
+class Quick(Size):
+    image, patch, embed, images = 28, 14, 16, 40
+    vision = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    text = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    vocabulary, context = 594, 48
+    rank, batch = 4, 4
+
+
+class Memory:
+    """The most memory that the GPU had in use, in GiB, less what it had before."""
+
+    def __init__(self, device):
+        self.cuda = device.type == "cuda"
+        self.before = self.most = self._used()
+        self.going = True
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        self.thread.join()
+
+    def gib(self):
+        return (self.most - self.before) / 1024
+
+    def _used(self):
+        if not self.cuda:
+            return 0
+        query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
+        return int(subprocess.check_output(query, text=True).split()[0])
+
+    def _watch(self):
+        while self.going:
+            self.most = max(self.most, self._used())
+            time.sleep(0.1)
+
+
+class Projection(nn.Module):
+    """An output projection with its adapter: V = W / |W| + s B A, W' = m V / (|V| + 1e-8)."""
+
+    def __init__(self, base, size):
+        super().__init__()
+        self.bias = base.bias
+        w = base.weight.detach().T
+        norm = w.norm(dim=0)
+        self.m = nn.Parameter(norm.clone())
+        self.register_buffer("direction", w / norm)
+        self.down = nn.Parameter(torch.empty(w.shape[0], size.rank, device=w.device))
+        self.up = nn.Parameter(torch.empty(size.rank, w.shape[1], device=w.device))
+        nn.init.kaiming_uniform_(self.down, a=5**0.5)
+        nn.init.kaiming_uniform_(self.up, a=5**0.5)
+        self.s = size.alpha / size.rank
+
+    def forward(self, x):
+        v = self.direction + self.s * (self.down @ self.up)
+        return F.linear(x, (v / (v.norm(dim=0, keepdim=True) + 1e-8) * self.m).T, self.bias)
+
+
+def build(size, device):
+    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        **size.text, vocab_size=size.vocabulary, max_position_embeddings=size.context,
+        bos_token_id=size.vocabulary - 2, eos_token_id=size.vocabulary - 1, projection_dim=size.embed,
+    )
+    vision = CLIPVisionConfig(
+        **size.vision, image_size=size.image, patch_size=size.patch, projection_dim=size.embed
+    )
+    config = CLIPConfig(
+        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=size.embed
+    )
+    with torch.device(device):
+        model = CLIPModel(config).eval()
+    model.requires_grad_(False)
+    for block in [*model.vision_model.encoder.layers[-2:], model.text_model.encoder.layers[-1]]:
+        block.self_attn.out_proj = Projection(block.self_attn.out_proj, size)
+        block.self_attn.out_proj.bias.requires_grad_(False)
+    return model
+
+
+def tokens(size, device):
+    """Prompts of 2 to 8 tokens between their ends."""
+    rows = torch.zeros(size.prompts, size.context, dtype=torch.long, device=device)
+    for row in range(size.prompts):
+        length = 2 + row % 7
+        rows[row, 0] = size.vocabulary - 2
+        rows[row, 1 : 1 + length] = torch.arange(length) + row
+        rows[row, 1 + length] = size.vocabulary - 1
+    return rows
+
+
+def features(model, which, **inputs):
+    """Projected features; the same in transformers 4, which has a method, and 5, whose method gives
+    more than that."""
+    if which == "text":
+        return model.text_projection(model.text_model(**inputs).pooler_output)
+    return model.visual_projection(model.vision_model(**inputs).pooler_output)
+
+
+def torch_steps(size, kind, precision, device, args):
+    """Seconds of each step, GiB allocated at most, last loss."""
+    model = build(size, device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=3e-4)
+    prompts = tokens(size, device)
+    images = torch.randn(size.batch, 3, size.image, size.image, device=device)
+    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(args.steps):
+        start = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            if kind == "original":
+                texts = torch.cat([features(model, "text", input_ids=row[None]) for row in prompts])
+            else:
+                texts = features(model, "text", input_ids=prompts)
+            seen = features(model, "vision", pixel_values=images)
+            seen = seen / seen.norm(dim=-1, keepdim=True)
+            texts = texts / texts.norm(dim=-1, keepdim=True)
+            logits = model.logit_scale.exp() * seen @ texts.T
+        loss = F.mse_loss(logits.float(), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        value = loss.item()
+        if cuda:
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated(device) if cuda else 0
+    return seconds, peak / 2**30, value, sum(p.numel() for p in trained)
+
+
+def merges(size):
+    """As many merges as the vocabulary needs, each of two letters."""
+    letters = [chr(c) for c in [*range(33, 127), *range(161, 173), *range(174, 256)]]
+    letters += [chr(256 + n) for n in range(256 - len(letters))]
+    pairs = (f"{a} {b}{end}" for a in letters for b in letters for end in ("", "</w>"))
+    return ["#version: none"] + [next(pairs) for _ in range(size.vocabulary - 514)]
+
+
+CONFIG = """
+[run]
+precision = "{precision}"
+[model]
+kind = "clip"
+base = "random"
+[data]
+name = "things"
+[clip]
+weights = "random"
+merges = "merges.txt"
+prompts = "prompts.txt"
+images = "images"
+targets = "targets.csv"
+[clip.sizes]
+image_size = {size.image}
+patch_size = {size.patch}
+vision = {vision}
+text = {text}
+vocabulary = {size.vocabulary}
+context = {size.context}
+d_embed = {size.embed}
+[adapt]
+flavour = "clip-hba"
+rank = {size.rank}
+alpha = {size.alpha}
+targets = [{targets}]
+[optimizer]
+lr = 3e-4
+[scheduler]
+kind = "constant"
+[train]
+epochs = 1
+batch_size = {size.batch}
+"""
+
+
+def write_inputs(size, program, folder):
+    """Everything that the program reads, in `folder`."""
+    drawn = random.Random(0)
+    with open(f"{folder}/targets.csv", "w", encoding="utf-8") as file:
+        print(",image_name," + ",".join(map(str, range(size.prompts))), file=file)
+        for image in range(size.images):
+            values = ",".join(f"{10 * drawn.random():.3f}" for _ in range(size.prompts))
+            print(f"{image},image{image:04}.png,{values}", file=file)
+    with open(f"{folder}/prompts.txt", "w", encoding="utf-8") as file:
+        for prompt in range(size.prompts):
+            print("a thing" + "s" * (prompt % 7), file=file)
+    with open(f"{folder}/merges.txt", "w", encoding="utf-8") as file:
+        print("\n".join(merges(size)), file=file)
+    draw = [program, "stand-ins", "targets.csv", "--out", "images"]
+    subprocess.run(draw, cwd=folder, check=True, capture_output=True)
+
+
+def toml_sizes(tower):
+    return "{{ d_model = {hidden_size}, blocks = {num_hidden_layers}, heads = {num_attention_heads}, d_mlp = {intermediate_size} }}".format(**tower)
+
+
+def program_steps(size, precision, device, args, folder):
+    """Seconds of each step but the first, by the times at which the program tells of them, and the
+    last loss."""
+    vision, text = size.vision["num_hidden_layers"], size.text["num_hidden_layers"]
+    blocks = [f"visual.blocks.{vision - 2}", f"visual.blocks.{vision - 1}", f"text.blocks.{text - 1}"]
+    targets = ", ".join(f'"{block}.attn.out_proj"' for block in blocks)
+    config = f"{folder}/{precision}.toml"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CONFIG.format(
+            size=size, precision=precision, targets=targets,
+            vision=toml_sizes(size.vision), text=toml_sizes(size.text),
+        ))
+    call = [
+        args.program, "-vv", "train", config, "--out", precision, "--json",
+        "--device", "cuda:0" if device.type == "cuda" else "cpu",
+        "--stop-after-step", str(args.steps),
+    ]
+    start = time.perf_counter()
+    running = subprocess.Popen(
+        call, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    at, told = [], []
+    for line in running.stderr:
+        told.append(line)
+        if " loss=" in line:
+            at.append(time.perf_counter())
+            step = line.strip()
+    if running.wait() != 0:
+        raise RuntimeError("".join(told)[-500:].replace("\n", " "))
+    steps = [after - before for before, after in zip(at, at[1:])]
+    return steps, at[0] - start, step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    common_arguments(parser, budget=240)
+    parser.add_argument("--program", help="the program dacapo; without it, PyTorch alone")
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--timed", type=int, default=10, help="of these, how many last ones count")
+    parser.add_argument("--precisions", default="f32,tf32,bf16")
+    parser.add_argument("--kinds", default="dacapo,original,batched")
+    args = parser.parse_args()
+    device = device_of(args.device)
+    size = Quick if args.quick else Size
+    report = Report("clip_hba_step", device, args.json, args.budget, args)
+    if args.program:
+        args.program = os.path.abspath(args.program)
+
+    def row(kind, precision, seconds, memory, **more):
+        timed = seconds[-args.timed :]
+        report.row(
+            who=kind, precision=precision, batch=size.batch, steps=len(timed),
+            median_ms=1e3 * statistics.median(timed), fastest_ms=1e3 * min(timed),
+            memory_gib=memory.gib(), **more,
+        )
+
+    def ours(precision, folder):
+        with Memory(device) as memory:
+            seconds, first, told = program_steps(size, precision, device, args, folder)
+        row("dacapo", precision, seconds, memory, until_first_step_s=first, told=told)
+
+    def theirs(kind, precision):
+        with matmul_precision(precision), Memory(device) as memory:
+            seconds, peak, loss, numbers = torch_steps(size, kind, precision, device, args)
+        row(f"pytorch {kind}", precision, seconds, memory, allocated_gib=peak, loss=loss, numbers=numbers)
+
+    kinds, precisions = args.kinds.split(","), args.precisions.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.program and "dacapo" in kinds:
+            write_inputs(size, args.program, folder)
+            # Before PyTorch has memory of its own on the card.
+            for precision in precisions:
+                report.attempt(f"dacapo {precision}", lambda: ours(precision, folder))
+        for precision in precisions:
+            for kind in [kind for kind in ("original", "batched") if kind in kinds]:
+                report.attempt(f"{kind} {precision}", lambda: theirs(kind, precision))
+    print(json.dumps(report.data["machine"]))
+
+
+if __name__ == "__main__":
+    main()
