@@ -11,6 +11,7 @@
 #   matmul     every matrix product strategy (to choose from; slow)
 #   exact      runs of `dacapo train` stopped, resumed and compared bit for bit
 #   vit        a training step of ViT-L/14 beside PyTorch's
+#   clip       a training step of CLIP-HBA (ViT-L/14) beside PyTorch's (needs transformers, too)
 #
 # Needs an NVIDIA driver and a CUDA toolkit (CUDA_PATH, or /usr/local/cuda): NVRTC and the headers.
 # The peers need python3 with PyTorch, and PEFT for PEFT's rows. What is missing is named and
@@ -23,16 +24,16 @@ if [ "${1:-}" = -o ]; then
     out=${2:?-o needs a folder}
     shift 2
 fi
-all=(tests sanitizer merge adamw matmul exact vit)
+all=(tests sanitizer merge adamw matmul exact vit clip)
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer merge adamw exact vit)
+[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer merge adamw exact vit clip)
 for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
     [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [merge]=${LIMIT_MERGE:-280}
     [adamw]=${LIMIT_ADAMW:-60} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-240}
-    [vit]=${LIMIT_VIT:-170}
+    [vit]=${LIMIT_VIT:-170} [clip]=${LIMIT_CLIP:-330}
 )
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -207,6 +208,10 @@ part_vit() {
     bench "vit_l_step profile" --warm-up 1 --steps 1 --flavours peft --precisions tf32 \
         --cache "$work/kernels" --profile "$out/vit_profile.log"
     peer vit_l_step --json "$out/vit_peers.json"
+}
+
+part_clip() {
+    peer clip_hba_step --program "$bin/dacapo" --json "$out/clip.json"
 }
 
 # json_rows NAME: JSON objects, one a line, as a file of one part.

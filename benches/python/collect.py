@@ -190,6 +190,24 @@ def vit(folder, summary):
     return ["", "A training step of ViT-L/14, DoRA on all blocks:", "", *table(head, rows)]
 
 
+def clip(folder, summary):
+    both = rows_of(load(folder, "clip"))
+    if not both:
+        return []
+    mine = {row["precision"]: row for row in both if row["who"] == "dacapo"}
+    rows = []
+    for row in sorted(both, key=lambda r: (r["precision"], r["median_ms"])):
+        own = mine.get(row["precision"])
+        times = ratio(row["median_ms"], own["median_ms"]) if own and row is not own else None
+        rows.append([
+            row["precision"], row["who"], figure(row["median_ms"]), f"{times:.2f}" if times else "",
+            figure(row["memory_gib"]),
+        ])
+        summary.append({"part": "clip", "ratio": times, **row})
+    head = ["precision", "who", "ms a step", "over dacapo's", "GiB on the card"]
+    return ["", "A training step of CLIP-HBA, ViT-L/14:", "", *table(head, rows)]
+
+
 UNITS = {"s": 1e3, "ms": 1.0, "\u00b5s": 1e-3, "ns": 1e-6}
 
 
@@ -264,15 +282,15 @@ def main():
         raise SystemExit(__doc__)
     folder = sys.argv[1]
     summary, lines, facts = [], [], {}
-    for name in ("merge", "adamw", "vit"):
-        for side in ("ours", "peers"):
-            data = load(folder, f"{name}_{side}")
-            if data:
-                facts.update(data.get("machine", {}))
-                if data.get("copy_gb_per_s"):
-                    facts[f"copy GB/s ({name} {side})"] = round(data["copy_gb_per_s"])
+    for name in ("merge_ours", "merge_peers", "adamw_ours", "adamw_peers", "vit_ours",
+                 "vit_peers", "clip"):
+        data = load(folder, name)
+        if data:
+            facts.update(data.get("machine", {}))
+            if data.get("copy_gb_per_s"):
+                facts[f"copy GB/s ({name})"] = round(data["copy_gb_per_s"])
     lines.append("; ".join(f"{key} {value}" for key, value in facts.items()))
-    for part in (checks, exact, merge, adamw, vit, profile):
+    for part in (checks, exact, merge, adamw, vit, profile, clip):
         lines += part(folder, summary)
     steps = []
     path = os.path.join(folder, "parts.tsv")
@@ -280,7 +298,7 @@ def main():
         with open(path, encoding="utf-8") as file:
             steps = [line.rstrip("\n").split("\t") for line in file]
         lines += ["", *table(["part", "step", "status", "s", "why"], steps)]
-    for name in ("merge_peers", "adamw_peers", "vit_peers"):
+    for name in ("merge_peers", "adamw_peers", "vit_peers", "clip"):
         for left_out in (load(folder, name) or {}).get("skipped", []):
             lines.append(f"- {name}: {left_out['what']} left out: {left_out['why']}")
     text = "\n".join(lines) + "\n"

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
-use dacapo_optim::{AdamW, AdamWConfig, AdamWState, Moments, ParamGroup, ParamSpec, adamw_step};
+use dacapo_optim::{
+    AdamW, AdamWConfig, AdamWState, Moments, Optimizer, ParamGroup, ParamSpec, SgdConfig, adamw_step,
+};
 
 #[cfg(feature = "cuda")]
 type Gpu = burn_cuda::Cuda;
@@ -140,4 +142,25 @@ fn old_values_change_under_whoever_holds_them() {
         ),
         before
     );
+}
+
+/// Before its first step SGD has no tensors, of which Burn's transaction cannot read none.
+#[test]
+fn state_without_tensors_cannot_be_recorded() {
+    let specs = BTreeMap::from([("p".to_owned(), ParamSpec::new([3], DType::F32))]);
+    let config = SgdConfig {
+        momentum: 0.9,
+        ..SgdConfig::default()
+    };
+    let mut sgd = Optimizer::<Gpu>::new(&config.into(), &specs, &Default::default()).unwrap();
+    let record = sgd.to_record().unwrap();
+    assert_eq!(record.sgd().unwrap().params["p"].momentum_buffer, None);
+    let (params, grads) = (draw(&specs, &mut 1), draw(&specs, &mut 2));
+    let expected = bits(&grads["p"]);
+    sgd.step(params, grads, 1.0).unwrap();
+    let record = sgd.to_record().unwrap();
+    let buffer = record.sgd().unwrap().params["p"].momentum_buffer.clone();
+    let buffer: Vec<f32> = buffer.unwrap().to_vec().unwrap();
+    let buffer: Vec<u32> = buffer.into_iter().map(f32::to_bits).collect();
+    assert_eq!(buffer, expected);
 }
