@@ -8,6 +8,7 @@ use std::{
 use dacapo::{
     config::{RunConfig, load_config},
     optim::{ParamGroup, ScheduleConfig, SgdConfig, SgdGroup},
+    trainer::{Perturbation, PerturbationKind},
 };
 use serde_json::Value;
 
@@ -93,6 +94,14 @@ fn configuration_key_is_undocumented_or_documented_and_gone() {
     expected.extend(keys("optimizer", &SgdConfig::default()).into_keys());
     expected.extend(keys("optimizer.groups[]", &ParamGroup::default()).into_keys());
     expected.extend(keys("optimizer.groups[]", &SgdGroup::default()).into_keys());
+    let perturbation = Perturbation {
+        kind: PerturbationKind::LearningRate,
+        first_step: 1,
+        steps: 1,
+        seed: 0,
+        factor: Some(0.5),
+    };
+    expected.extend(keys("perturbation", &perturbation).into_keys());
     for schedule in schedules() {
         expected.extend(keys("scheduler", &schedule).into_keys());
     }

@@ -1,6 +1,6 @@
 //! What the program trains, whatever that is.
 
-use dacapo_trainer::{Task, Trainer, TrainerRecord};
+use dacapo_trainer::{SettingChange, Task, Trainer, TrainerRecord};
 use serde_json::Value;
 
 use crate::{CliError, compute::Compute, config::RunConfig, digits::BaseRecord};
@@ -24,6 +24,19 @@ pub trait Job<B: Compute>: Sized {
         config: &RunConfig,
         device: &B::Device,
         record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Self, CliError>;
+
+    /// A branch off the run that `record` was taken from, under the settings of `config`, which
+    /// differ by `changes`.
+    ///
+    /// # Errors
+    /// Whatever in `record` does not fit `config` or this program.
+    fn fork(
+        config: &RunConfig,
+        device: &B::Device,
+        record: TrainerRecord,
+        changes: Vec<SettingChange>,
         allow_identity_change: bool,
     ) -> Result<Self, CliError>;
 

@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use dacapo_dora::{DoraConfig, DoraTargets, attach_matching};
 use dacapo_optim::Schedule;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{Identity, Task, Trainer, TrainerRecord, TrainerSettings};
+use dacapo_trainer::{Identity, SettingChange, Task, Trainer, TrainerRecord, TrainerSettings};
 
 use crate::{
     CliError,
@@ -79,6 +79,31 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
             allow_identity_change,
         )?)
     }
+
+    /// A branch off the run that `record` was taken from.
+    pub(crate) fn fork(
+        self,
+        record: TrainerRecord,
+        changes: Vec<SettingChange>,
+        allow_identity_change: bool,
+    ) -> Result<Trainer<B, T>, CliError> {
+        Ok(Trainer::fork(
+            self.task,
+            self.model,
+            self.settings,
+            self.identity,
+            self.rng,
+            self.device,
+            record,
+            changes,
+            allow_identity_change,
+        )?)
+    }
+}
+
+/// Optimizer steps in an epoch of `train_len` examples.
+pub(crate) fn steps_per_epoch(config: &RunConfig, train_len: usize) -> u64 {
+    settings(config, Schedule::Constant {}, "*", String::new()).steps_per_epoch(train_len)
 }
 
 /// The model with its adapters, unless everything is trained, and the pattern of what is.
@@ -145,6 +170,7 @@ fn settings(
         schedule,
         schedule_unit: train.schedule_unit,
         early_stopping: config.early_stopping.clone(),
+        perturbation: config.perturbation.clone(),
         parent: None,
         config: shared,
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use dacapo_optim::{
-    AdamW, AdamWConfig, AdamWState, Moments, Optimizer, ParamGroup, ParamSpec, SgdConfig, adamw_step,
+    AdamW, AdamWConfig, AdamWState, Moments, Optimizer, ParamGroup, ParamSpec, SgdConfig,
+    adamw_step,
 };
 
 #[cfg(feature = "cuda")]

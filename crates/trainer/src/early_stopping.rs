@@ -51,10 +51,14 @@ impl EarlyStopping {
             self.epochs_without_improvement = 0;
         } else {
             self.epochs_without_improvement += 1;
-            self.triggered |=
-                self.config.enabled && self.epochs_without_improvement >= self.config.patience;
+            self.triggered |= self.is_due();
         }
         improved
+    }
+
+    /// Whether the rule, as it is now, ends the run.
+    pub fn is_due(&self) -> bool {
+        self.config.enabled && self.epochs_without_improvement >= self.config.patience
     }
 }
 

@@ -95,6 +95,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             step: global_step,
             identity_changes: Vec::new(),
             imported: Some(source),
+            forked: None,
         }];
         self.global_step = global_step;
         self.epoch = epoch;

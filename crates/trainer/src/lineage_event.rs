@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{IdentityChange, ImportSource};
+use crate::{ForkSource, IdentityChange, ImportSource};
 
 /// Something that happened to a run and makes it another run than its settings alone describe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +13,7 @@ pub struct LineageEvent {
     /// Another program's files that the run was imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportSource>,
+    /// The state of another run that it was branched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked: Option<ForkSource>,
 }

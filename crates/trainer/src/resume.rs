@@ -42,36 +42,47 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         restored.expect_streams(&names)?;
         same("rng.seed", &rng.seed(), &restored.seed())?;
         let mut trainer = Self::new(task, model, settings, identity, rng, device)?;
-        let accepted = trainer.check_identity(&record, allow_identity_change)?;
-        trainer.check_data(&record)?;
-        trainer.check_run(&record)?;
+        trainer.restore(record, restored, allow_identity_change)?;
+        Ok(trainer)
+    }
 
-        module_state::check_tensors("adapters", &trainer.trainable, &record.adapters, OTHER_RUN)?;
-        let module = burn::module::AutodiffModule::valid(&trainer.model);
-        let buffers = module_state::tensors(&module, |path| trainer.task.is_buffer(path))
+    /// Replaces the state of a run at its start by `record`'s, whose streams are `restored`.
+    pub(crate) fn restore(
+        &mut self,
+        record: TrainerRecord,
+        restored: RngHub,
+        allow_identity_change: bool,
+    ) -> Result<(), TrainerError> {
+        let accepted = self.check_identity(&record, allow_identity_change)?;
+        self.check_data(&record)?;
+        self.check_run(&record)?;
+
+        module_state::check_tensors("adapters", &self.trainable, &record.adapters, OTHER_RUN)?;
+        let module = burn::module::AutodiffModule::valid(&self.model);
+        let buffers = module_state::tensors(&module, |path| self.task.is_buffer(path))
             .into_iter()
             .map(|(path, data)| (path, ParamSpec::new(data.shape.to_vec(), data.dtype)))
             .collect();
         module_state::check_tensors("buffers", &buffers, &record.buffers, OTHER_RUN)?;
 
-        trainer.rng = restored;
-        trainer.optimizer = Optimizer::from_record(
+        self.rng = restored;
+        self.optimizer = Optimizer::from_record(
             &record.optimizer,
-            &trainer.trainable,
-            &trainer.settings.optimizer,
-            &trainer.device,
+            &self.trainable,
+            &self.settings.optimizer,
+            &self.device,
         )?;
-        trainer.scheduler = Scheduler::from_record(&record.scheduler, &trainer.settings.schedule)?;
-        trainer.model = module_state::set_data(trainer.model, &record.adapters);
-        trainer.model = module_state::set_data(trainer.model, &record.buffers);
-        trainer.early_stopping = record.early_stopping;
-        trainer.run_id = record.run.run_id;
-        trainer.lineage = record.run.lineage;
-        trainer.lineage.extend(accepted);
-        trainer.history = record.run.history;
-        trainer.partial_epoch = record.run.partial_epoch;
-        trainer.global_step = record.run.global_step;
-        Ok(trainer)
+        self.scheduler = Scheduler::from_record(&record.scheduler, &self.settings.schedule)?;
+        self.model = module_state::set_data(self.model.clone(), &record.adapters);
+        self.model = module_state::set_data(self.model.clone(), &record.buffers);
+        self.early_stopping = record.early_stopping;
+        self.run_id = record.run.run_id;
+        self.lineage = record.run.lineage;
+        self.lineage.extend(accepted);
+        self.history = record.run.history;
+        self.partial_epoch = record.run.partial_epoch;
+        self.global_step = record.run.global_step;
+        Ok(())
     }
 
     /// The accepted change of identity, if there is one.
@@ -111,6 +122,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                 step: record.run.global_step,
                 identity_changes,
                 imported: None,
+                forked: None,
             })),
         }
     }
@@ -156,7 +168,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         // They follow from what has been compared already: another value was put there.
         same("run.run_id", &self.run_id, &run.run_id)?;
         same_option("run.parent", &self.settings.parent, &run.parent)?;
-        same_option("run.perturbation", &None, &run.perturbation)?;
+        let perturbation = self.settings.perturbation.as_ref();
+        let perturbation = perturbation.map(ToString::to_string);
+        same_option("run.perturbation", &perturbation, &run.perturbation)?;
         same(
             "run.history (rows)",
             &record.data.epoch,

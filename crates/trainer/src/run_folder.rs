@@ -55,6 +55,32 @@ impl RunFolder {
         Ok(self.store.pointer(Self::BEST)?)
     }
 
+    /// The committed checkpoints, in the order of their steps, with the epoch that each ended
+    /// and its step; those that other programs have put there are left out.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn checkpoints(&self) -> Result<Vec<(Option<u64>, u64, String)>, TrainerError> {
+        let mut found = Vec::new();
+        for name in self.store.list()? {
+            if let (epoch, Some(step)) = epoch_and_step(&name) {
+                found.push((epoch, step, name));
+            }
+        }
+        found.sort_by(|a, b| (a.1, &a.2).cmp(&(b.1, &b.2)));
+        Ok(found)
+    }
+
+    /// Takes over a checkpoint of another run, and points `best` to it.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, a failure to write.
+    pub fn take_best(&self, from: &Self, name: &str) -> Result<(), TrainerError> {
+        self.store.save(name, from.store.load(name)?)?;
+        self.store.set_pointer(Self::BEST, name)?;
+        Ok(())
+    }
+
     /// Reads a checkpoint of this run.
     ///
     /// # Errors

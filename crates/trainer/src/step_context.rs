@@ -1,9 +1,13 @@
 use dacapo_rng::{DropoutKey, RngHub};
 
+use crate::BatchPerturbation;
+
 /// The random sources of one micro-batch.
 pub struct StepContext<'a> {
     /// Keys the dropout masks: hand it to the layers' `forward`.
     pub dropout: DropoutKey,
     /// The named streams, for draws in sequence such as augmentation. Their positions are state.
     pub rng: &'a mut RngHub,
+    /// What to do to the batch, in a step that a perturbation disturbs.
+    pub perturbation: Option<&'a mut BatchPerturbation>,
 }

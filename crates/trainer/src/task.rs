@@ -5,7 +5,7 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 
-use crate::StepContext;
+use crate::{PerturbationKind, StepContext};
 
 /// Why a task could not do its part.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,6 +52,12 @@ pub trait Task<B: AutodiffBackend> {
     /// saved history that lacks one is refused, too.
     fn metrics(&self) -> Option<BTreeSet<String>> {
         None
+    }
+
+    /// The kinds of perturbation [of a batch](PerturbationKind::is_of_batch) that
+    /// [`loss`](Self::loss) does where its context asks for one; a run with another is refused.
+    fn perturbations(&self) -> &[PerturbationKind] {
+        &[]
     }
 
     /// Whether the tensor at this path is state that the forward pass updates.

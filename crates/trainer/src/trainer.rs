@@ -1,23 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::{
-    module::AutodiffModule,
-    tensor::{Tensor, backend::AutodiffBackend},
-};
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use dacapo_optim::{Optimizer, ParamSpec, Scheduler};
-use dacapo_rng::{DropoutKey, RngHub, epoch_permutation};
+use dacapo_rng::{RngHub, epoch_permutation};
 
 use crate::{
-    DataRecord, EarlyStopping, EpochReport, EpochRow, Identity, Info, LineageEvent, PartialEpoch,
-    ResetOptimizer, RunRecord, ScheduleUnit, StepContext, StepReport, Task, TrainerError,
-    TrainerRecord, TrainerSettings,
+    DataRecord, EarlyStopping, EpochRow, Identity, Info, LineageEvent, PartialEpoch, Perturbation,
+    PerturbationKind, RunRecord, Task, TrainerError, TrainerRecord, TrainerSettings,
     hashes::{frozen_hashes, hash_all, order_key, short_hash},
     metrics::{check_monitor, known_metrics},
     module_state,
     trainable::trainable,
 };
-
-type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
 
 /// The streams that a run's [`RngHub`] must declare; a task may add its own.
 pub const STREAMS: &[&str] = &["init", "shuffle", "dropout", "perturbation"];
@@ -76,6 +70,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             check_monitor(&settings.early_stopping.monitor, known.iter())?;
         }
 
+        check_perturbation(&task, settings.perturbation.as_ref())?;
+
         let trainable = trainable(&task, &model, &settings.trainable)?;
         let trainable_paths: BTreeSet<String> = trainable.keys().cloned().collect();
         let model =
@@ -114,54 +110,6 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         Ok(trainer)
     }
 
-    /// One optimizer step, and the end of the epoch if it was the epoch's last; `None`
-    /// when the run is finished.
-    ///
-    /// # Errors
-    /// A loss, gradient or metric that is not finite; a trainable tensor without a
-    /// gradient; a frozen tensor that changed. After an error the trainer must not be
-    /// used further: its last checkpoint is the state to go on from.
-    pub fn step(&mut self) -> Result<Option<StepReport>, TrainerError> {
-        if self.is_finished() {
-            return Ok(None);
-        }
-        if self.position == 0 && self.settings.reset_optimizer == ResetOptimizer::EveryEpoch {
-            self.optimizer =
-                Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?;
-        }
-
-        let step = self.global_step + 1;
-        let (loss, grads, examples) = self.gradients(step)?;
-        let lr_factor = self.scheduler.factor();
-        let params = module_state::flat(&self.model, &self.trainable_paths, None);
-        let (params, report) = self.optimizer.step(params, grads, lr_factor)?;
-        self.model = module_state::set_flat(self.model.clone(), params);
-        if self.settings.schedule_unit == ScheduleUnit::Step {
-            self.scheduler.tick();
-        }
-
-        self.global_step = step;
-        self.position += examples;
-        self.partial_epoch.loss_sum += loss * examples as f64;
-        self.partial_epoch.examples += examples as u64;
-        self.check_frozen()?;
-
-        let (epoch, position) = (self.epoch + 1, self.position);
-        let epoch_end = match position == self.examples_per_epoch() {
-            true => Some(self.end_epoch(lr_factor)?),
-            false => None,
-        };
-        Ok(Some(StepReport {
-            step,
-            epoch,
-            position,
-            loss,
-            grad_norm: report.grad_norm,
-            lr_factor,
-            epoch_end,
-        }))
-    }
-
     /// Whether all epochs are done or early stopping has ended the run.
     pub fn is_finished(&self) -> bool {
         self.epoch >= self.settings.epochs || self.early_stopping.triggered
@@ -195,7 +143,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                 epochs: self.settings.epochs,
                 reset_optimizer: self.settings.reset_optimizer,
                 parent: self.settings.parent.clone(),
-                perturbation: None,
+                perturbation: self.settings.perturbation.as_ref().map(ToString::to_string),
                 lineage: self.lineage.clone(),
                 partial_epoch: self.partial_epoch,
                 history: self.history.clone(),
@@ -279,87 +227,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.settings.examples_per_epoch(self.task.train_len())
     }
 
-    /// Loss and gradients of the next step's examples, averaged over them.
-    fn gradients(&mut self, step: u64) -> Result<(f64, FlatTensors<B>, usize), TrainerError> {
-        let end = self.examples_per_epoch();
-        let wanted = self.settings.examples_per_step();
-        let examples = &self.order[self.position..end.min(self.position.saturating_add(wanted))];
-        let total = examples.len();
-        let mut loss_sum = 0.0;
-        let mut sum = BTreeMap::new();
-        for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
-            let mut context = StepContext {
-                dropout: DropoutKey::new(self.rng.seed(), "dropout", step, index as u32),
-                rng: &mut self.rng,
-            };
-            let mut loss = self
-                .task
-                .loss(&self.model, batch, &mut context)
-                .map_err(|source| TrainerError::Task { step, source })?;
-            let value = scalar(&loss);
-            if !value.is_finite() {
-                return Err(TrainerError::NotFinite {
-                    step,
-                    what: "train_loss".to_owned(),
-                    value,
-                });
-            }
-            loss_sum += value * batch.len() as f64;
-            if batch.len() != total {
-                loss = loss.mul_scalar(batch.len() as f64 / total as f64);
-            }
-            let grads =
-                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
-            for (path, grad) in grads {
-                let grad = match sum.remove(&path) {
-                    Some(sum) => grad.add(sum),
-                    None => grad,
-                };
-                sum.insert(path, grad);
-            }
-        }
-        Ok((loss_sum / total as f64, sum, total))
-    }
-
-    fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
-        let mut metrics =
-            self.task
-                .evaluate(&self.model.valid())
-                .map_err(|source| TrainerError::Task {
-                    step: self.global_step,
-                    source,
-                })?;
-        metrics.insert(
-            "train_loss".to_owned(),
-            self.partial_epoch.loss_sum / self.partial_epoch.examples as f64,
-        );
-        if let Some((what, value)) = metrics.iter().find(|(_, value)| !value.is_finite()) {
-            return Err(TrainerError::NotFinite {
-                step: self.global_step,
-                what: what.clone(),
-                value: *value,
-            });
-        }
-        let monitor = &self.settings.early_stopping.monitor;
-        check_monitor(monitor, metrics.keys())?;
-        let watched = metrics[monitor];
-        if self.settings.schedule_unit == ScheduleUnit::Epoch {
-            self.scheduler.tick();
-        }
-        self.epoch += 1;
-        self.position = 0;
-        self.partial_epoch = PartialEpoch::default();
-        self.order = self.epoch_order();
-        let row = EpochRow {
-            epoch: self.epoch,
-            step: self.global_step,
-            lr_factor,
-            metrics,
-        };
-        self.history.push(row.clone());
-        let name = epoch_checkpoint(self.epoch, self.global_step);
-        let improved = self.early_stopping.observe(watched, self.epoch, &name);
-        Ok(EpochReport { row, improved })
+    /// The perturbation, if it is of this kind and disturbs this step.
+    pub(crate) fn disturbed(&self, kind: PerturbationKind, step: u64) -> Option<&Perturbation> {
+        let perturbation = self.settings.perturbation.as_ref();
+        perturbation
+            .filter(|perturbation| perturbation.kind == kind && perturbation.is_active(step))
     }
 
     /// The run's id.
@@ -377,31 +249,36 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
     pub(crate) fn epoch_order(&self) -> Vec<usize> {
         let len = self.task.train_len();
+        let first_step = self.epoch * self.settings.steps_per_epoch(len) + 1;
+        if let Some(perturbation) = self.disturbed(PerturbationKind::DataOrder, first_step) {
+            return epoch_permutation(perturbation.seed, Perturbation::STREAM, self.epoch, len);
+        }
         match self.settings.shuffle {
             true => epoch_permutation(self.rng.seed(), "shuffle", self.epoch, len),
             false => (0..len).collect(),
         }
     }
-
-    /// After the first step of a process: nothing but parameters and buffers may have
-    /// moved, or a checkpoint would lose it.
-    fn check_frozen(&mut self) -> Result<(), TrainerError> {
-        let Some(before) = self.frozen.take() else {
-            return Ok(());
-        };
-        let now = frozen_hashes(&self.task, &self.model, &self.trainable_paths);
-        match before
-            .iter()
-            .find(|(path, hash)| now.get(*path) != Some(hash))
-        {
-            Some((path, _)) => Err(TrainerError::FrozenChanged { path: path.clone() }),
-            None => Ok(()),
-        }
-    }
 }
 
-fn scalar<B: AutodiffBackend>(tensor: &Tensor<B, 1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
+/// Refuses a perturbation that the task would pass over.
+fn check_perturbation<B: AutodiffBackend, T: Task<B>>(
+    task: &T,
+    perturbation: Option<&Perturbation>,
+) -> Result<(), TrainerError> {
+    let Some(perturbation) = perturbation else {
+        return Ok(());
+    };
+    let known = task.perturbations();
+    if !perturbation.kind.is_of_batch() || known.contains(&perturbation.kind) {
+        return Ok(());
+    }
+    let names: Vec<&str> = known.iter().map(|kind| kind.name()).collect();
+    Err(TrainerError::setting(
+        "perturbation.kind",
+        perturbation.kind.name(),
+        "this task has no such perturbation",
+        format!("Choose one of {}", names.join(", ")),
+    ))
 }
 
 pub(crate) fn epoch_checkpoint(epoch: u64, step: u64) -> String {

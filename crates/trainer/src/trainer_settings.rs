@@ -1,6 +1,8 @@
 use dacapo_optim::{OptimizerConfig, Schedule};
 
-use crate::{EarlyStoppingConfig, Parent, ResetOptimizer, ScheduleUnit, TrainerError};
+use crate::{
+    EarlyStoppingConfig, Parent, Perturbation, ResetOptimizer, ScheduleUnit, TrainerError,
+};
 
 /// Everything that the trainer itself is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,8 @@ pub struct TrainerSettings {
     pub schedule_unit: ScheduleUnit,
     /// When to stop.
     pub early_stopping: EarlyStoppingConfig,
+    /// Steps in which training is disturbed.
+    pub perturbation: Option<Perturbation>,
     /// The run and step that this one was branched off.
     pub parent: Option<Parent>,
     /// The resolved configuration, as JSON, stored in every record.
@@ -73,6 +77,9 @@ impl TrainerSettings {
                 "at least 1 micro-batch is needed in a step",
                 "Use 1 for no accumulation",
             ));
+        }
+        if let Some(perturbation) = &self.perturbation {
+            perturbation.validate(self.steps_per_epoch(train_len))?;
         }
         self.optimizer.validate()?;
         self.schedule.validate()?;

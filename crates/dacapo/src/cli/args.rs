@@ -1,6 +1,10 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
+};
+use dacapo_trainer::PerturbationKind;
 
 use crate::compute::DeviceName;
 
@@ -94,6 +98,28 @@ With --format clip-hba, the format of CLIP-HBA's own code: OUT/dora_params/epoch
 which its load_dora_checkpoint loads. The checkpoint must be from the end of an epoch; the
 original counts epochs from 0. The optimizer's state is not written.")]
     Export(ExportArgs),
+    /// Branch off a run at one of its checkpoints, and change only what is named.
+    #[command(long_about = "\
+Branch off a run at one of its checkpoints, and change only what is named.
+
+Makes the run folder OUT, which `dacapo resume OUT` goes on with. Without a change the branch
+equals the parent's continuation in every bit (`dacapo verify --across-forks`). --perturb
+disturbs the steps that follow, for --length epochs; it draws from a stream of its own, so that
+data order and dropout are the parent's again afterwards. Parent, step, state hash and every
+changed setting are in the branch's lineage: see `dacapo lineage` and `dacapo inspect`.
+
+  dacapo fork baseline --at 29 --out b1 --perturb random-targets --length 1 --perturb-seed 5
+  dacapo fork baseline --at step:700 --out b2 --set optimizer.lr=1e-3")]
+    Fork(ForkArgs),
+    /// Show which run was branched off which, as a tree.
+    #[command(long_about = "\
+Show which run was branched off which, as a tree.
+
+DIR is a run folder or a folder that holds run folders, at any depth. For every run: the step
+it was branched off and what was changed, how far it is, its best value, whether it was one
+continuous training (scenario A) or began with a fresh optimizer every epoch (B), and changes of
+identity that were accepted.")]
+    Lineage(LineageArgs),
     /// Go on with a run that another program has trained.
     #[command(long_about = "\
 Go on with a run that another program has trained.
@@ -138,6 +164,110 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// CLIP-HBA's DoRA parameters.
     ClipHba,
+}
+
+/// Arguments of `fork`.
+#[derive(Debug, Args)]
+pub struct ForkArgs {
+    /// The run folder to branch off.
+    pub run: PathBuf,
+    /// Where: the number of an epoch (its end), step:N, `best` or `latest`. It must be a kept
+    /// checkpoint; [checkpoint] in the run's configuration says which are.
+    #[arg(long, value_name = "EPOCH|step:N")]
+    pub at: ForkPoint,
+    /// The run folder to make, which must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Disturb the steps that follow.
+    #[arg(long, value_name = "KIND", value_parser = perturbation_kind())]
+    pub perturb: Option<PerturbationKind>,
+    /// For how long.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "perturb")]
+    pub length: u64,
+    /// What --length counts.
+    #[arg(long, value_enum, default_value = "epoch", requires = "perturb")]
+    pub unit: LengthUnit,
+    /// Seeds the perturbation's draws.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "perturb", value_parser = toml_integer())]
+    pub perturb_seed: u64,
+    /// The factor on the learning rate, for --perturb learning-rate.
+    #[arg(long, value_name = "X", requires = "perturb")]
+    pub factor: Option<f64>,
+    /// Change a setting, for example --set optimizer.lr=1e-3; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Branch off although something that can change bits is not what it was; the change is
+    /// recorded in the lineage.
+    #[arg(long)]
+    pub allow_identity_change: bool,
+    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceName,
+    /// Print what was made as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn perturbation_kind() -> impl TypedValueParser<Value = PerturbationKind> {
+    PossibleValuesParser::new(PerturbationKind::ALL.map(PerturbationKind::name)).map(|name| {
+        let known = PerturbationKind::ALL.into_iter();
+        known
+            .filter(|kind| kind.name() == name)
+            .next_back()
+            .expect("one of the possible values")
+    })
+}
+
+/// What a length counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LengthUnit {
+    /// Epochs.
+    Epoch,
+    /// Optimizer steps.
+    Step,
+}
+
+/// A checkpoint to branch off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForkPoint {
+    /// The end of an epoch, from 1.
+    Epoch(u64),
+    /// After so many optimizer steps.
+    Step(u64),
+    /// The best one.
+    Best,
+    /// The latest one.
+    Latest,
+}
+
+impl std::str::FromStr for ForkPoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            let number = text.parse::<u64>();
+            number.map_err(|_| "write the number of an epoch, step:N, best or latest".to_owned())
+        };
+        match text.split_once(':') {
+            None if text == "best" => Ok(Self::Best),
+            None if text == "latest" => Ok(Self::Latest),
+            None => number(text).map(Self::Epoch),
+            Some(("epoch", epoch)) => number(epoch).map(Self::Epoch),
+            Some(("step", step)) => number(step).map(Self::Step),
+            Some(_) => number(text).map(Self::Epoch),
+        }
+    }
+}
+
+/// Arguments of `lineage`.
+#[derive(Debug, Args)]
+pub struct LineageArgs {
+    /// Run folders, or folders that hold some.
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Print the runs as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `import`.
@@ -266,6 +396,10 @@ pub struct VerifyArgs {
     pub a: PathBuf,
     /// Another one.
     pub b: PathBuf,
+    /// Leave out what tells a branch from its parent: run id, parent, lineage, settings and the
+    /// note of a perturbation. They are listed, as times and places are.
+    #[arg(long)]
+    pub across_forks: bool,
     /// Show at most this many differing leaves.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub max: usize,

@@ -177,6 +177,17 @@ fn write_text(
                 writeln!(out, "                replaced {line}")?;
             }
         }
+        if let Some(source) = &event.forked {
+            writeln!(
+                out,
+                "              step {}: branched off run {}, state {}",
+                event.step, source.run_id, source.state_hash
+            )?;
+            for change in &source.changes {
+                let (key, from, to) = (&change.key, &change.from, &change.to);
+                writeln!(out, "                {key}: {from} -> {to}")?;
+            }
+        }
         for change in &event.identity_changes {
             writeln!(
                 out,
@@ -184,6 +195,9 @@ fn write_text(
                 event.step, change.key, change.recorded, change.current
             )?;
         }
+    }
+    if let Some(perturbation) = &run.perturbation {
+        writeln!(out, "  perturbed   {perturbation}")?;
     }
     let stopping = &record.early_stopping;
     if let (Some(best), Some(epoch)) = (stopping.best, stopping.best_epoch) {

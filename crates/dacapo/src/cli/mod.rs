@@ -5,10 +5,12 @@ mod checkpoint_file;
 mod clock;
 mod event_log;
 mod export;
+mod fork;
 mod import;
 mod inspect;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
+mod lineage;
 mod observer;
 mod on_device;
 #[cfg(feature = "cuda")]
@@ -54,6 +56,8 @@ pub fn main() -> i32 {
         Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
         Command::Export(args) => export::export(args),
+        Command::Fork(args) => fork::fork(args),
+        Command::Lineage(args) => lineage::lineage(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
     };

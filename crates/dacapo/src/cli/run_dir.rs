@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dacapo_record::{FsStorage, commit};
+use dacapo_trainer::SettingChange;
 
 use crate::{
     CliError,
@@ -86,11 +87,13 @@ pub(crate) fn check_unchanged(config: &RunConfig, recorded: &str) -> Result<(), 
             "Resume from another checkpoint of this run",
         )
     })?;
-    let mut changed = Vec::new();
     // Read back like the recorded text, so that both went through the same parser.
     let current = serde_json::from_str(&config.shared_json().to_string())
         .expect("JSON that was just written");
-    differences("", &recorded, &current, &mut changed);
+    let changed: Vec<String> = changes(&recorded, &current)
+        .into_iter()
+        .map(|SettingChange { key, from, to }| format!("{key} is {to}, was {from}"))
+        .collect();
     if changed.is_empty() {
         return Ok(());
     }
@@ -104,14 +107,21 @@ pub(crate) fn check_unchanged(config: &RunConfig, recorded: &str) -> Result<(), 
     ))
 }
 
+/// The keys in which two configurations differ.
+pub(crate) fn changes(from: &serde_json::Value, to: &serde_json::Value) -> Vec<SettingChange> {
+    let mut out = Vec::new();
+    differences("", from, to, &mut out);
+    out
+}
+
 fn differences(
     path: &str,
-    recorded: &serde_json::Value,
-    current: &serde_json::Value,
-    out: &mut Vec<String>,
+    from: &serde_json::Value,
+    to: &serde_json::Value,
+    out: &mut Vec<SettingChange>,
 ) {
     use serde_json::Value::{Null, Object};
-    match (recorded, current) {
+    match (from, to) {
         (Object(a), Object(b)) => {
             let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
             keys.sort_unstable();
@@ -130,6 +140,10 @@ fn differences(
             }
         }
         (a, b) if a == b => {}
-        (a, b) => out.push(format!("{path} is {b}, was {a}")),
+        (a, b) => out.push(SettingChange {
+            key: path.to_owned(),
+            from: a.to_string(),
+            to: b.to_string(),
+        }),
     }
 }

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use dacapo_record::TreeDiff;
 use dacapo_trainer::{RunFolder, TrainerRecord};
@@ -21,18 +21,15 @@ struct Pair {
 }
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
-    let mut pairs = vec![states(
-        "state",
-        &resolve(&args.a)?,
-        &resolve(&args.b)?,
-        args.max,
-    )?];
+    let ignored = ignored(args);
+    let states = |what, a: &Path, b: &Path| states(what, a, b, &ignored, args.max);
+    let mut pairs = vec![states("state", &resolve(&args.a)?, &resolve(&args.b)?)?];
     if args.a.is_dir() && args.b.is_dir() {
         let (a, b) = (RunFolder::new(&args.a), RunFolder::new(&args.b));
         match (a.best()?, b.best()?) {
             (Some(best_a), Some(best_b)) => {
                 let (a, b) = (a.checkpoint(&best_a)?, b.checkpoint(&best_b)?);
-                pairs.push(states("best", &a, &b, args.max)?);
+                pairs.push(states("best", &a, &b)?);
             }
             (None, None) => {}
             (a, b) => pairs.push(text_pair("best", &named(a), &named(b))),
@@ -84,8 +81,32 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<i32, CliError> {
     Ok(i32::from(!equal))
 }
 
-fn states(what: &'static str, a: &Path, b: &Path, max: usize) -> Result<Pair, CliError> {
-    let ignored = TrainerRecord::INFORMATIONAL;
+/// What tells a branch from its parent and is no state.
+const ACROSS_FORKS: &[&str] = &[
+    "run.run_id",
+    "run.parent",
+    "run.lineage",
+    "run.config",
+    "run.perturbation",
+    "identity.config_hash",
+];
+
+/// The paths that are listed, not compared.
+fn ignored(args: &VerifyArgs) -> Vec<&'static str> {
+    let mut ignored = TrainerRecord::INFORMATIONAL.to_vec();
+    if args.across_forks {
+        ignored.extend(ACROSS_FORKS);
+    }
+    ignored
+}
+
+fn states(
+    what: &'static str,
+    a: &Path,
+    b: &Path,
+    ignored: &[&str],
+    max: usize,
+) -> Result<Pair, CliError> {
     let (left, right) = (read_tree(a)?, read_tree(b)?);
     let diff: TreeDiff = left.diff(&right, ignored);
     let (hash_a, hash_b) = (left.state_hash(ignored), right.state_hash(ignored));
@@ -138,15 +159,32 @@ fn informational(args: &VerifyArgs) -> Result<Vec<(String, String, String)>, Cli
         read_tree(&resolve(&args.a)?)?,
         read_tree(&resolve(&args.b)?)?,
     );
-    let informational = |path: &str| {
-        TrainerRecord::INFORMATIONAL
-            .iter()
-            .any(|part| path == *part || path.starts_with(&format!("{part}.")))
-    };
-    Ok(a.diff(&b, &[])
+    let compared: BTreeSet<String> = paths(a.diff(&b, &ignored(args)));
+    let all = a.diff(&b, &[]);
+    let nothing = || "(nothing)".to_owned();
+    let both = all
         .differing
-        .into_iter()
-        .filter(|leaf| informational(&leaf.path))
-        .map(|leaf| (leaf.path, leaf.left, leaf.right))
+        .iter()
+        .map(|leaf| (leaf.path.clone(), leaf.left.clone(), leaf.right.clone()));
+    let left = all
+        .only_left
+        .iter()
+        .map(|path| (path.clone(), "(there)".to_owned(), nothing()));
+    let right = all
+        .only_right
+        .iter()
+        .map(|path| (path.clone(), nothing(), "(there)".to_owned()));
+    let differing = both.chain(left).chain(right);
+    Ok(differing
+        .filter(|(path, ..)| !compared.contains(path))
         .collect())
+}
+
+/// Every path in which two trees differ.
+fn paths(diff: TreeDiff) -> BTreeSet<String> {
+    let differing = diff.differing.into_iter().map(|leaf| leaf.path);
+    differing
+        .chain(diff.only_left)
+        .chain(diff.only_right)
+        .collect()
 }

@@ -2,7 +2,7 @@ use std::{num::NonZeroUsize, path::Path, thread};
 
 use dacapo_models::{Clip, read_clip_weights};
 use dacapo_rng::RngHub;
-use dacapo_trainer::{STREAMS, Trainer, TrainerRecord, load_tensors};
+use dacapo_trainer::{STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -49,6 +49,21 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         let task = task::<B>(config, device)?;
         Ok(Self {
             trainer: set_up(config, task, device)?.resume(record, allow_identity_change)?,
+        })
+    }
+
+    fn fork(
+        config: &RunConfig,
+        device: &B::Device,
+        record: TrainerRecord,
+        changes: Vec<SettingChange>,
+        allow_identity_change: bool,
+    ) -> Result<Self, CliError> {
+        check(config)?;
+        let task = task::<B>(config, device)?;
+        let setup = set_up(config, task, device)?;
+        Ok(Self {
+            trainer: setup.fork(record, changes, allow_identity_change)?,
         })
     }
 

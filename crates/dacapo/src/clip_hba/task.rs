@@ -14,7 +14,7 @@ use burn::{
 use dacapo_models::{Clip, ClipTokenizer, TokenBatch};
 use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
-use dacapo_trainer::{StepContext, Task, TaskError};
+use dacapo_trainer::{BatchPerturbation, PerturbationKind, StepContext, Task, TaskError};
 
 use super::split_file::read_split;
 use crate::{CliError, config::ClipHbaConfig};
@@ -141,6 +141,45 @@ impl<B: AutodiffBackend> ClipTask<B> {
             .collect()
     }
 
+    /// The images to see, and in `targets` those to learn, in a disturbed step.
+    fn perturb(
+        &self,
+        perturbation: &mut BatchPerturbation,
+        images: Tensor<B, 4>,
+        targets: &mut Vec<f32>,
+    ) -> Tensor<B, 4> {
+        match perturbation.kind {
+            PerturbationKind::LabelShuffle => {
+                let rows: Vec<&[f32]> = targets.chunks(self.texts.len()).collect();
+                let order = perturbation.order(rows.len());
+                *targets = order.iter().flat_map(|row| rows[*row]).copied().collect();
+                images
+            }
+            PerturbationKind::RandomTargets => {
+                let (mean, deviation) = self.target_distribution();
+                *targets = perturbation.normal(targets.len(), mean, deviation);
+                images
+            }
+            PerturbationKind::ImageNoise => {
+                let shape = images.dims();
+                let values = perturbation.normal(shape.iter().product(), 0.0, 1.0);
+                Tensor::from_data(TensorData::new(values, shape), &self.device)
+            }
+            PerturbationKind::UniformImages => Tensor::full(images.dims(), 0.5, &self.device),
+            // The trainer's own.
+            _ => images,
+        }
+    }
+
+    /// Mean and standard deviation (of the population) of every value of every target.
+    fn target_distribution(&self) -> (f64, f64) {
+        let values = || self.targets.iter().map(|value| f64::from(*value));
+        let count = self.targets.len() as f64;
+        let mean = values().sum::<f64>() / count;
+        let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        (mean, libm::sqrt(variance))
+    }
+
     /// Logits of every one of `indices`, row by row, in evaluation mode.
     fn predictions<C: Backend<Device = B::Device>>(
         &self,
@@ -242,10 +281,13 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     ) -> Result<Tensor<B, 1>, TaskError> {
         let examples = examples.iter().map(|index| self.split.train()[*index]);
         let examples: Vec<usize> = examples.collect();
-        let targets = self.targets_of(&examples);
+        let mut targets = self.targets_of(&examples);
+        let mut images = self.batch(&self.images, &examples);
+        if let Some(perturbation) = &mut context.perturbation {
+            images = self.perturb(perturbation, images, &mut targets);
+        }
         let targets = TensorData::new(targets, [examples.len(), self.texts.len()]);
         let targets = Tensor::<B, 2>::from_data(targets, &self.device);
-        let images = self.batch(&self.images, &examples);
         let error = model.forward(images, &self.texts, Some(&context.dropout)) - targets;
         Ok((error.clone() * error).mean())
     }
@@ -271,6 +313,15 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
             metrics.insert(RSA_P.to_owned(), found.p_value);
         }
         Ok(metrics)
+    }
+
+    fn perturbations(&self) -> &[PerturbationKind] {
+        &[
+            PerturbationKind::LabelShuffle,
+            PerturbationKind::RandomTargets,
+            PerturbationKind::ImageNoise,
+            PerturbationKind::UniformImages,
+        ]
     }
 
     fn metrics(&self) -> Option<BTreeSet<String>> {

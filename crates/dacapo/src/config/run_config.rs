@@ -1,5 +1,5 @@
 use dacapo_optim::{AdamWConfig, OptimizerConfig, ScheduleConfig};
-use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig};
+use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig, Perturbation};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,6 +29,9 @@ pub struct RunConfig {
     pub train: TrainConfig,
     /// When to stop.
     pub early_stopping: EarlyStoppingConfig,
+    /// Steps in which training is disturbed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<Perturbation>,
     /// When to write checkpoints.
     pub checkpoint: CheckpointPolicy,
 }
@@ -53,6 +56,7 @@ impl Default for RunConfig {
                 patience: 5,
                 ..EarlyStoppingConfig::default()
             },
+            perturbation: None,
             checkpoint: CheckpointPolicy::default(),
         }
     }

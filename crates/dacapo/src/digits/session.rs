@@ -3,7 +3,9 @@ use std::path::Path;
 use burn::tensor::backend::AutodiffBackend;
 use dacapo_models::Digits;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{STREAMS, Trainer, TrainerRecord, load_tensors, module_tensors};
+use dacapo_trainer::{
+    STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors, module_tensors,
+};
 
 use super::accuracy::verdict;
 use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture, no_clip};
@@ -44,6 +46,20 @@ impl<B: Compute, M: DigitsModel<B>> Job<B> for Session<B, M> {
         let (setup, seen) = set_up::<B, M>(config, device)?;
         Ok(Self {
             trainer: setup.resume(record, allow_identity_change)?,
+            seen,
+        })
+    }
+
+    fn fork(
+        config: &RunConfig,
+        device: &B::Device,
+        record: TrainerRecord,
+        changes: Vec<SettingChange>,
+        allow_identity_change: bool,
+    ) -> Result<Self, CliError> {
+        let (setup, seen) = set_up::<B, M>(config, device)?;
+        Ok(Self {
+            trainer: setup.fork(record, changes, allow_identity_change)?,
             seen,
         })
     }

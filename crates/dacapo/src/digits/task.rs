@@ -12,7 +12,7 @@ use burn::{
 };
 use dacapo_models::{Digits, Split, cross_entropy};
 use dacapo_rng::Stream;
-use dacapo_trainer::{StepContext, Task, TaskError};
+use dacapo_trainer::{BatchPerturbation, PerturbationKind, StepContext, Task, TaskError};
 
 use super::{Accuracy, Classifier};
 use crate::{
@@ -154,6 +154,48 @@ impl<B: AutodiffBackend, M> DigitsTask<B, M> {
     }
 }
 
+impl<B: AutodiffBackend, M> DigitsTask<B, M> {
+    const PERTURBATIONS: [PerturbationKind; 4] = [
+        PerturbationKind::LabelShuffle,
+        PerturbationKind::RandomTargets,
+        PerturbationKind::ImageNoise,
+        PerturbationKind::UniformImages,
+    ];
+
+    fn perturb(
+        &self,
+        perturbation: &mut BatchPerturbation,
+        images: &mut [Vec<f32>],
+        labels: &mut [usize],
+    ) {
+        match perturbation.kind {
+            PerturbationKind::LabelShuffle => {
+                let order = perturbation.order(labels.len());
+                let shuffled: Vec<usize> = order.iter().map(|index| labels[*index]).collect();
+                labels.copy_from_slice(&shuffled);
+            }
+            PerturbationKind::RandomTargets => {
+                let train = self.split.train.iter();
+                let classes: BTreeSet<u8> =
+                    train.map(|index| self.digits.labels()[*index]).collect();
+                let classes: Vec<u8> = classes.into_iter().collect();
+                for label in labels {
+                    let drawn = perturbation.stream.below(classes.len() as u64) as usize;
+                    *label = usize::from(classes[drawn]);
+                }
+            }
+            PerturbationKind::ImageNoise => {
+                for image in images {
+                    *image = perturbation.normal(image.len(), 0.0, 1.0);
+                }
+            }
+            PerturbationKind::UniformImages => images.iter_mut().for_each(|image| image.fill(0.5)),
+            // The trainer's own.
+            _ => {}
+        }
+    }
+}
+
 /// How far to move an image, down and right.
 fn shift(stream: &mut Stream) -> (isize, isize) {
     let mut draw = || stream.below(3) as isize - 1;
@@ -201,6 +243,9 @@ where
             images.push(self.pixels(index, shift));
             labels.push(usize::from(self.digits.labels()[index]));
         }
+        if let Some(perturbation) = &mut context.perturbation {
+            self.perturb(perturbation, &mut images, &mut labels);
+        }
         let logits = model.logits(self.images(images), Some(&context.dropout));
         Ok(cross_entropy(logits, &labels)?)
     }
@@ -217,6 +262,10 @@ where
             .into_iter()
             .zip([loss / n, correct as f64 / n])
             .collect())
+    }
+
+    fn perturbations(&self) -> &[PerturbationKind] {
+        &Self::PERTURBATIONS
     }
 
     fn metrics(&self) -> Option<BTreeSet<String>> {

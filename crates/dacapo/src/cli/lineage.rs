@@ -1,0 +1,227 @@
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use dacapo_trainer::{RunFolder, TrainerRecord};
+use serde_json::{Value, json};
+
+use super::{
+    args::LineageArgs,
+    output::{print, print_json},
+};
+use crate::CliError;
+
+/// A run that was found, in the state of its latest checkpoint.
+struct Run {
+    folder: PathBuf,
+    record: TrainerRecord,
+}
+
+/// How deep below a folder runs are looked for.
+const DEPTH: usize = 4;
+
+pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
+    let mut folders = Vec::new();
+    for folder in &args.folders {
+        let before = folders.len();
+        find(folder, DEPTH, &mut folders)?;
+        if folders.len() == before {
+            return Err(CliError::input(
+                format!("there is no run in {}", folder.display()),
+                "Give a run folder, or a folder that holds some",
+            ));
+        }
+    }
+    folders.sort();
+    folders.dedup();
+    let mut runs = Vec::new();
+    for folder in folders {
+        let run = RunFolder::new(&folder);
+        if let Some(name) = run.latest()? {
+            let record = run.load(&name)?;
+            runs.push(Run { folder, record });
+        }
+    }
+    match args.json {
+        true => print_json(&Value::Array(runs.iter().map(to_json).collect()))?,
+        false => print(&to_text(&runs))?,
+    }
+    Ok(0)
+}
+
+/// Collects the run folders in and below `folder`.
+fn find(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), CliError> {
+    let refuse = |error: std::io::Error| {
+        CliError::input(
+            format!("cannot list {}: {error}", folder.display()),
+            "Give a folder that can be read",
+        )
+    };
+    if folder.join("checkpoints").is_dir() && folder.join(RunFolder::LATEST).is_file() {
+        out.push(folder.to_owned());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).map_err(refuse)? {
+        let entry = entry.map_err(refuse)?;
+        // Links are not followed: they could lead round in a circle.
+        if entry.file_type().map_err(refuse)?.is_dir() && entry.file_name() != "checkpoints" {
+            find(&entry.path(), depth - 1, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn to_json(run: &Run) -> Value {
+    let (record, state) = (&run.record, &run.record.run);
+    json!({
+        "run": run.folder,
+        "run_id": state.run_id,
+        "parent": state.parent,
+        "lineage": state.lineage,
+        "perturbation": state.perturbation,
+        "scenario": state.reset_optimizer.scenario(),
+        "step": state.global_step,
+        "epochs_completed": record.data.epoch,
+        "sessions": record.info.sessions,
+        "stopped_early": record.early_stopping.triggered,
+        "monitor": record.early_stopping.config.monitor,
+        "best_value": record.early_stopping.best,
+        "best_epoch": record.early_stopping.best_epoch,
+    })
+}
+
+/// Every run below the one that it was branched off.
+fn to_text(runs: &[Run]) -> String {
+    let mut by_parent: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for run in runs {
+        let parent = run.record.run.parent.as_ref();
+        let here = parent.filter(|parent| {
+            let mut others = runs.iter();
+            others.any(|other| other.record.run.run_id == parent.run_id)
+        });
+        match here {
+            Some(parent) => by_parent.entry(&parent.run_id).or_default().push(run),
+            None => roots.push(run),
+        }
+    }
+    let order = |run: &&Run| {
+        let step = run.record.run.parent.as_ref().map(|parent| parent.step);
+        (step, run.folder.clone())
+    };
+    for children in by_parent.values_mut() {
+        children.sort_by_key(order);
+    }
+    let mut out = String::new();
+    for root in roots {
+        write(&mut out, root, &by_parent, "", "", &mut Vec::new());
+    }
+    out
+}
+
+fn write<'a>(
+    out: &mut String,
+    run: &'a Run,
+    by_parent: &BTreeMap<&str, Vec<&'a Run>>,
+    first: &str,
+    rest: &str,
+    above: &mut Vec<&'a str>,
+) {
+    let (record, state) = (&run.record, &run.record.run);
+    let stopping = &record.early_stopping;
+    let best = match (stopping.best, stopping.best_epoch) {
+        (Some(best), Some(epoch)) => {
+            format!(
+                "; best {} {best:.6} in epoch {epoch}",
+                stopping.config.monitor
+            )
+        }
+        _ => String::new(),
+    };
+    let scenario = match state.reset_optimizer.scenario() {
+        "A" => "one continuous run (A)",
+        _ => "a fresh optimizer every epoch (B)",
+    };
+    let ended = match stopping.triggered {
+        true => ", stopped early",
+        false => "",
+    };
+    out.push_str(&format!(
+        "{first}{}  run {}: {} epochs, step {}{ended}{best}; {scenario}\n",
+        run.folder.display(),
+        state.run_id,
+        record.data.epoch,
+        state.global_step,
+    ));
+    let children = match above.contains(&state.run_id.as_str()) {
+        // Two folders with the same run: its branches are shown once.
+        true => &[][..],
+        false => by_parent
+            .get(state.run_id.as_str())
+            .map_or(&[][..], Vec::as_slice),
+    };
+    let bar = if children.is_empty() { " " } else { "│" };
+    for line in origin(record) {
+        out.push_str(&format!("{rest}{bar}    {line}\n"));
+    }
+    above.push(&state.run_id);
+    for (index, child) in children.iter().enumerate() {
+        let (first, below) = match index + 1 == children.len() {
+            true => ("└─ ", "   "),
+            false => ("├─ ", "│  "),
+        };
+        let (first, below) = (format!("{rest}{first}"), format!("{rest}{below}"));
+        write(out, child, by_parent, &first, &below, above);
+    }
+    above.pop();
+}
+
+/// Where a run comes from and what happened to it, a line each.
+fn origin(record: &TrainerRecord) -> Vec<String> {
+    let state = &record.run;
+    let mut lines = Vec::new();
+    let last_fork = state
+        .lineage
+        .iter()
+        .rposition(|event| event.forked.is_some());
+    for (index, event) in state.lineage.iter().enumerate() {
+        let step = event.step;
+        if let Some(source) = &event.imported {
+            lines.push(format!(
+                "imported from {} after its epoch {}, step {step}",
+                source.format, source.epoch
+            ));
+        }
+        if let Some(source) = &event.forked
+            && Some(index) == last_fork
+        {
+            lines.push(format!(
+                "branched off run {} after step {step}, state {}",
+                source.run_id,
+                &source.state_hash[..source.state_hash.len().min(16)]
+            ));
+            let changes = source.changes.iter();
+            let mut changes = changes.filter(|change| !change.key.starts_with("perturbation"));
+            if let Some(perturbation) = &state.perturbation {
+                lines.push(format!("perturbed: {perturbation}"));
+            } else if source.changes.is_empty() {
+                lines.push("nothing changed".to_owned());
+            }
+            lines.extend(
+                changes
+                    .by_ref()
+                    .map(|change| format!("{}: {} -> {}", change.key, change.from, change.to)),
+            );
+        }
+        for change in &event.identity_changes {
+            lines.push(format!(
+                "step {step}: identity.{} changed from {} to {}",
+                change.key, change.recorded, change.current
+            ));
+        }
+    }
+    lines
+}

@@ -1,0 +1,188 @@
+//! One optimizer step.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::AutodiffModule,
+    tensor::{Tensor, backend::AutodiffBackend},
+};
+use dacapo_optim::Optimizer;
+use dacapo_rng::{DropoutKey, Stream};
+
+use crate::{
+    BatchPerturbation, EpochReport, EpochRow, PartialEpoch, Perturbation, PerturbationKind,
+    ResetOptimizer, ScheduleUnit, StepContext, StepReport, Task, Trainer, TrainerError,
+    hashes::frozen_hashes, metrics::check_monitor, module_state, trainer::epoch_checkpoint,
+};
+
+type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
+
+impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
+    /// One optimizer step, and the end of the epoch if it was the epoch's last; `None`
+    /// when the run is finished.
+    ///
+    /// # Errors
+    /// A loss, gradient or metric that is not finite; a trainable tensor without a
+    /// gradient; a frozen tensor that changed. After an error the trainer must not be
+    /// used further: its last checkpoint is the state to go on from.
+    pub fn step(&mut self) -> Result<Option<StepReport>, TrainerError> {
+        if self.is_finished() {
+            return Ok(None);
+        }
+        if self.position == 0 && self.settings.reset_optimizer == ResetOptimizer::EveryEpoch {
+            self.optimizer =
+                Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?;
+        }
+
+        let step = self.global_step + 1;
+        let (loss, grads, examples) = self.gradients(step)?;
+        let lr_factor = match self.disturbed(PerturbationKind::LearningRate, step) {
+            Some(perturbation) => self.scheduler.factor() * perturbation.factor.unwrap_or(1.0),
+            None => self.scheduler.factor(),
+        };
+        let params = module_state::flat(&self.model, &self.trainable_paths, None);
+        let (params, report) = self.optimizer.step(params, grads, lr_factor)?;
+        self.model = module_state::set_flat(self.model.clone(), params);
+        if self.settings.schedule_unit == ScheduleUnit::Step {
+            self.scheduler.tick();
+        }
+
+        self.global_step = step;
+        self.position += examples;
+        self.partial_epoch.loss_sum += loss * examples as f64;
+        self.partial_epoch.examples += examples as u64;
+        self.check_frozen()?;
+
+        let (epoch, position) = (self.epoch + 1, self.position);
+        let epoch_end = match position == self.examples_per_epoch() {
+            true => Some(self.end_epoch(lr_factor)?),
+            false => None,
+        };
+        Ok(Some(StepReport {
+            step,
+            epoch,
+            position,
+            loss,
+            grad_norm: report.grad_norm,
+            lr_factor,
+            epoch_end,
+        }))
+    }
+
+    /// Loss and gradients of the next step's examples, averaged over them.
+    fn gradients(&mut self, step: u64) -> Result<(f64, FlatTensors<B>, usize), TrainerError> {
+        let end = self.examples_per_epoch();
+        let wanted = self.settings.examples_per_step();
+        let examples = &self.order[self.position..end.min(self.position.saturating_add(wanted))];
+        let total = examples.len();
+        let mut perturbation = self
+            .settings
+            .perturbation
+            .as_ref()
+            .filter(|perturbation| perturbation.kind.is_of_batch() && perturbation.is_active(step))
+            .map(|perturbation| BatchPerturbation {
+                kind: perturbation.kind,
+                stream: Stream::keyed(perturbation.seed, Perturbation::STREAM, step),
+            });
+        let (seed, stream) = match self.disturbed(PerturbationKind::DropoutSeed, step) {
+            Some(perturbation) => (perturbation.seed, Perturbation::STREAM),
+            None => (self.rng.seed(), "dropout"),
+        };
+        let mut loss_sum = 0.0;
+        let mut sum = BTreeMap::new();
+        for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
+            let mut context = StepContext {
+                dropout: DropoutKey::new(seed, stream, step, index as u32),
+                rng: &mut self.rng,
+                perturbation: perturbation.as_mut(),
+            };
+            let mut loss = self
+                .task
+                .loss(&self.model, batch, &mut context)
+                .map_err(|source| TrainerError::Task { step, source })?;
+            let value = scalar(&loss);
+            if !value.is_finite() {
+                return Err(TrainerError::NotFinite {
+                    step,
+                    what: "train_loss".to_owned(),
+                    value,
+                });
+            }
+            loss_sum += value * batch.len() as f64;
+            if batch.len() != total {
+                loss = loss.mul_scalar(batch.len() as f64 / total as f64);
+            }
+            let grads =
+                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
+            for (path, grad) in grads {
+                let grad = match sum.remove(&path) {
+                    Some(sum) => grad.add(sum),
+                    None => grad,
+                };
+                sum.insert(path, grad);
+            }
+        }
+        Ok((loss_sum / total as f64, sum, total))
+    }
+
+    fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
+        let mut metrics =
+            self.task
+                .evaluate(&self.model.valid())
+                .map_err(|source| TrainerError::Task {
+                    step: self.global_step,
+                    source,
+                })?;
+        metrics.insert(
+            "train_loss".to_owned(),
+            self.partial_epoch.loss_sum / self.partial_epoch.examples as f64,
+        );
+        if let Some((what, value)) = metrics.iter().find(|(_, value)| !value.is_finite()) {
+            return Err(TrainerError::NotFinite {
+                step: self.global_step,
+                what: what.clone(),
+                value: *value,
+            });
+        }
+        let monitor = &self.settings.early_stopping.monitor;
+        check_monitor(monitor, metrics.keys())?;
+        let watched = metrics[monitor];
+        if self.settings.schedule_unit == ScheduleUnit::Epoch {
+            self.scheduler.tick();
+        }
+        self.epoch += 1;
+        self.position = 0;
+        self.partial_epoch = PartialEpoch::default();
+        self.order = self.epoch_order();
+        let row = EpochRow {
+            epoch: self.epoch,
+            step: self.global_step,
+            lr_factor,
+            metrics,
+        };
+        self.history.push(row.clone());
+        let name = epoch_checkpoint(self.epoch, self.global_step);
+        let improved = self.early_stopping.observe(watched, self.epoch, &name);
+        Ok(EpochReport { row, improved })
+    }
+
+    /// After the first step of a process: nothing but parameters and buffers may have
+    /// moved, or a checkpoint would lose it.
+    fn check_frozen(&mut self) -> Result<(), TrainerError> {
+        let Some(before) = self.frozen.take() else {
+            return Ok(());
+        };
+        let now = frozen_hashes(&self.task, &self.model, &self.trainable_paths);
+        match before
+            .iter()
+            .find(|(path, hash)| now.get(*path) != Some(hash))
+        {
+            Some((path, _)) => Err(TrainerError::FrozenChanged { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn scalar<B: AutodiffBackend>(tensor: &Tensor<B, 1>) -> f64 {
+    tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
+}
