@@ -210,11 +210,9 @@ pub struct ForkArgs {
 
 fn perturbation_kind() -> impl TypedValueParser<Value = PerturbationKind> {
     PossibleValuesParser::new(PerturbationKind::ALL.map(PerturbationKind::name)).map(|name| {
-        let known = PerturbationKind::ALL.into_iter();
-        known
-            .filter(|kind| kind.name() == name)
-            .next_back()
-            .expect("one of the possible values")
+        let mut known = PerturbationKind::ALL.iter();
+        let kind = known.rfind(|kind| kind.name() == name);
+        *kind.expect("one of the possible values")
     })
 }
 
