@@ -37,7 +37,7 @@ pub enum CliError {
     Things(#[from] ThingsError),
     /// A file of PyTorch's cannot be used.
     #[error("{0}")]
-    Pth(#[from] PthError),
+    Pth(Box<PthError>),
     /// A dissimilarity matrix cannot be used.
     #[error("rsa: {0}")]
     Rsa(#[from] RsaError),
@@ -47,6 +47,12 @@ pub enum CliError {
     /// An optimizer setting is out of range.
     #[error("optimizer: {0}")]
     Optimizer(#[from] OptimError),
+}
+
+impl From<PthError> for CliError {
+    fn from(error: PthError) -> Self {
+        Self::Pth(Box::new(error))
+    }
 }
 
 impl CliError {
