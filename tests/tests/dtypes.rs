@@ -118,6 +118,7 @@ fn parts() -> (Points<Cpu>, Line<Cpu>, TrainerSettings, Identity, RngHub) {
         schedule: Schedule::Constant {},
         schedule_unit: ScheduleUnit::Step,
         early_stopping: EarlyStoppingConfig::default(),
+        perturbation: None,
         parent: None,
         config: "{}".to_owned(),
     };

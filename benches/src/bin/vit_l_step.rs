@@ -179,6 +179,7 @@ fn settings(batch_size: usize) -> TrainerSettings {
         schedule: Schedule::Constant {},
         schedule_unit: ScheduleUnit::Step,
         early_stopping: EarlyStoppingConfig::default(),
+        perturbation: None,
         parent: None,
         config: String::new(),
     }
