@@ -17,10 +17,11 @@
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
 //!
 //! # What this crate does not do
-//! Nothing here trains: [`trainer`] does. The modules [`config`], [`compute`], [`job`],
+//! Nothing here trains: [`trainer`] does. The modules [`config`], [`ablation`], [`compute`], [`job`],
 //! [`digits`], [`clip_hba`] and [`cli`]
 //! only set it up, show it and read clock, environment and terminal for it.
 
+pub mod ablation;
 pub mod cli;
 pub mod clip_hba;
 pub mod compute;

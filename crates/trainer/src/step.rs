@@ -92,7 +92,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let mut sum = BTreeMap::new();
         for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
             let mut context = StepContext {
-                dropout: DropoutKey::new(seed, stream, step, index as u32),
+                dropout: DropoutKey::new(seed, stream, step - self.dropout_from, index as u32),
                 rng: &mut self.rng,
                 perturbation: perturbation.as_mut(),
             };

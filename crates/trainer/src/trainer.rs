@@ -41,6 +41,10 @@ pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     pub(crate) position: usize,
     /// The order of the epoch in progress; follows from seed and epoch.
     pub(crate) order: Vec<usize>,
+    /// The epoch that shuffling counts from, and the step that dropout does: 0, but in
+    /// ablations.
+    pub(crate) shuffle_from: u64,
+    pub(crate) dropout_from: u64,
     pub(crate) trainable: BTreeMap<String, ParamSpec>,
     pub(crate) trainable_paths: BTreeSet<String>,
     pub(crate) device: B::Device,
@@ -100,6 +104,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             epoch: 0,
             position: 0,
             order: Vec::new(),
+            shuffle_from: 0,
+            dropout_from: 0,
             trainable,
             trainable_paths,
             device,
@@ -254,7 +260,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             return epoch_permutation(perturbation.seed, Perturbation::STREAM, self.epoch, len);
         }
         match self.settings.shuffle {
-            true => epoch_permutation(self.rng.seed(), "shuffle", self.epoch, len),
+            true => {
+                let epoch = self.epoch - self.shuffle_from;
+                epoch_permutation(self.rng.seed(), "shuffle", epoch, len)
+            }
             false => (0..len).collect(),
         }
     }

@@ -111,6 +111,20 @@ changed setting are in the branch's lineage: see `dacapo lineage` and `dacapo in
   dacapo fork baseline --at 29 --out b1 --perturb random-targets --length 1 --perturb-seed 5
   dacapo fork baseline --at step:700 --out b2 --set optimizer.lr=1e-3")]
     Fork(ForkArgs),
+    /// Resume a run without parts of its state, and see what becomes of it.
+    #[command(long_about = "\
+Resume a run without parts of its state, and see what becomes of it.
+
+Trains the run of CONFIG.toml (or the embedded default) to its end. Then, from the end of each
+epoch of --resume-at, goes on again and again, each time as a program that does not save one part
+of the state: optimizer moments, step counter, whole optimizer, scheduler, shuffle stream, dropout
+stream, early stopping, magnitudes, ... and with everything. The table tells how far the losses
+and the adapters are from the whole run's, the first differing step, and whether the omission
+matters: whether any other part of the state is another one in the end. With nothing left out
+every figure is exactly 0.
+
+OUT holds ablation.json, ablation.csv and ablation.md; `dacapo report` draws them.")]
+    Ablate(AblateArgs),
     /// Show which run was branched off which, as a tree.
     #[command(long_about = "\
 Show which run was branched off which, as a tree.
@@ -223,6 +237,31 @@ pub enum LengthUnit {
     Epoch,
     /// Optimizer steps.
     Step,
+}
+
+/// Arguments of `ablate`.
+#[derive(Debug, Args)]
+pub struct AblateArgs {
+    /// The configuration (TOML); docs/config.md lists every key.
+    pub config: Option<PathBuf>,
+    /// The epochs after which to resume, for example 3,10,20.
+    #[arg(long, value_name = "E", required = true, value_delimiter = ',')]
+    pub resume_at: Vec<u64>,
+    /// The folder to make, which must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Epochs to train (train.epochs).
+    #[arg(long, value_name = "N", value_parser = toml_integer())]
+    pub epochs: Option<u64>,
+    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceName,
+    /// Set any configuration key; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the ablation as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A checkpoint to branch off.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ablate;
 mod args;
 mod checkpoint_file;
 mod clock;
@@ -56,6 +57,7 @@ pub fn main() -> i32 {
         Command::Plan(args) => plan::plan(args),
         Command::Pretrain(args) => train::pretrain(args),
         Command::Export(args) => export::export(args),
+        Command::Ablate(args) => ablate::ablate(args),
         Command::Fork(args) => fork::fork(args),
         Command::Lineage(args) => lineage::lineage(args),
         Command::Import(args) => import::import(args),
