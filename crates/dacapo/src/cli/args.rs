@@ -111,6 +111,24 @@ changed setting are in the branch's lineage: see `dacapo lineage` and `dacapo in
   dacapo fork baseline --at 29 --out b1 --perturb random-targets --length 1 --perturb-seed 5
   dacapo fork baseline --at step:700 --out b2 --set optimizer.lr=1e-3")]
     Fork(ForkArgs),
+    /// Train a whole grid of branches: epochs, perturbations, seeds.
+    #[command(long_about = "\
+Train a whole grid of branches: epochs, perturbations, seeds.
+
+PLAN.toml, for example:
+
+  baseline = \"runs/baseline\"                 the run folder to branch off
+  at = [3, 10, 20]                            after which of its epochs
+  kinds = [\"label-shuffle\", \"image-noise\"]   as `fork --perturb`
+  seeds = [1, 2]                              of the perturbations
+  length = 1                                  epochs a perturbation lasts
+  # factor = 0.5                              for the kind learning-rate
+  # set = [\"train.epochs=60\"]                 settings that every branch changes
+
+Each branch is a run folder in OUT. Stopped or killed, the same command goes on: finished
+branches are kept, begun ones are resumed to the same bits. In the end OUT holds table.csv and
+table.md: a row a branch, beside the baseline's history.")]
+    Sweep(SweepArgs),
     /// Resume a run without parts of its state, and see what becomes of it.
     #[command(long_about = "\
 Resume a run without parts of its state, and see what becomes of it.
@@ -237,6 +255,25 @@ pub enum LengthUnit {
     Epoch,
     /// Optimizer steps.
     Step,
+}
+
+/// Arguments of `sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The plan (TOML).
+    pub plan: PathBuf,
+    /// The folder for the branches; one that the same plan was begun in is gone on with.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How many branches are trained at a time, each with a model and data of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceName,
+    /// Print the table as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `ablate`.

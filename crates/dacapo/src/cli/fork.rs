@@ -1,8 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dacapo_models::{ConvNet, Vit};
-use dacapo_trainer::{Info, Observer, Perturbation, RunFolder, SettingChange, TrainerRecord};
-use serde_json::json;
+use dacapo_trainer::{
+    Info, Observer, Perturbation, PerturbationKind, RunFolder, SettingChange, TrainerRecord,
+};
+use serde_json::{Value, json};
 
 use super::{
     args::{ForkArgs, ForkPoint, LengthUnit},
@@ -23,46 +25,151 @@ use crate::{
     setup::steps_per_epoch,
 };
 
-/// What to branch off, and how.
-struct Fork<'a> {
-    args: &'a ForkArgs,
+/// A branch to make: what, where, and under which settings.
+pub(super) struct Branch {
+    run: PathBuf,
+    out: PathBuf,
     config: RunConfig,
     record: TrainerRecord,
     changes: Vec<SettingChange>,
+    allow_identity_change: bool,
+}
+
+/// A perturbation as a branch is asked to have it.
+pub(super) struct Window {
+    pub(super) kind: PerturbationKind,
+    pub(super) length: u64,
+    pub(super) unit: LengthUnit,
+    pub(super) seed: u64,
+    pub(super) factor: Option<f64>,
 }
 
 pub(crate) fn fork(args: &ForkArgs) -> Result<i32, CliError> {
-    let parent = run_dir::read_config(&args.run)?;
-    let folder = RunFolder::new(&args.run);
-    let record = folder.load(&checkpoint(&folder, &args.at)?)?;
-    run_dir::check_unchanged(&parent, &record.run.config)?;
     run_dir::choose(Some(&args.out), "fork")?;
+    let window = args.perturb.map(|kind| Window {
+        kind,
+        length: args.length,
+        unit: args.unit,
+        seed: args.perturb_seed,
+        factor: args.factor,
+    });
+    let mut branch = Branch::plan(&args.run, &args.at, &args.out, window, &args.set)?;
+    branch.allow_identity_change = args.allow_identity_change;
+    on_device(args.device, true, Fork { args, branch })
+}
 
-    let before = parent.shared_json();
-    let mut config = load_config(parent, None, &args.set)?;
-    if let Some(kind) = args.perturb {
-        let steps = match args.unit {
-            LengthUnit::Step => args.length,
-            LengthUnit::Epoch => args
-                .length
-                .saturating_mul(steps_per_epoch(&config, record.data.len as usize)),
-        };
-        config.perturbation = Some(Perturbation {
-            kind,
-            first_step: record.run.global_step + 1,
-            steps,
-            seed: args.perturb_seed,
-            factor: args.factor,
-        });
+/// The command at work.
+struct Fork<'a> {
+    args: &'a ForkArgs,
+    branch: Branch,
+}
+
+impl OnDevice for Fork<'_> {
+    fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
+        let perturbation = self.branch.config.perturbation.clone();
+        let told = self.branch.make::<B>(device)?;
+        match self.args.json {
+            true => print_json(&told)?,
+            false => print(&text(&told, perturbation.as_ref()))?,
+        }
+        Ok(0)
     }
-    let changes = run_dir::changes(&before, &config.shared_json());
-    let work = Fork {
-        args,
-        config,
-        record,
-        changes,
-    };
-    on_device(args.device, true, work)
+}
+
+impl Branch {
+    /// A branch of `run` at a kept checkpoint, to be made in the folder `out`.
+    pub(super) fn plan(
+        run: &Path,
+        at: &ForkPoint,
+        out: &Path,
+        window: Option<Window>,
+        set: &[String],
+    ) -> Result<Self, CliError> {
+        let parent = run_dir::read_config(run)?;
+        let folder = RunFolder::new(run);
+        let record = folder.load(&checkpoint(&folder, at)?)?;
+        run_dir::check_unchanged(&parent, &record.run.config)?;
+        let before = parent.shared_json();
+        let mut config = load_config(parent, None, set)?;
+        if let Some(window) = window {
+            let steps = match window.unit {
+                LengthUnit::Step => window.length,
+                LengthUnit::Epoch => window
+                    .length
+                    .saturating_mul(steps_per_epoch(&config, record.data.len as usize)),
+            };
+            config.perturbation = Some(Perturbation {
+                kind: window.kind,
+                first_step: record.run.global_step + 1,
+                steps,
+                seed: window.seed,
+                factor: window.factor,
+            });
+        }
+        Ok(Self {
+            run: run.to_owned(),
+            out: out.to_owned(),
+            changes: run_dir::changes(&before, &config.shared_json()),
+            config,
+            record,
+            allow_identity_change: false,
+        })
+    }
+
+    /// Makes the run folder, and tells what it holds.
+    pub(super) fn make<B: Compute>(self, device: &B::Device) -> Result<Value, CliError> {
+        match self.config.model.kind {
+            ModelKind::Vit => self.make_job::<B, Session<B, Vit<B>>>(device),
+            ModelKind::ConvNet => self.make_job::<B, Session<B, ConvNet<B>>>(device),
+            ModelKind::Clip => self.make_job::<B, ClipSession<B>>(device),
+        }
+    }
+
+    fn make_job<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<Value, CliError> {
+        let Self {
+            run,
+            out,
+            config,
+            record,
+            changes,
+            allow_identity_change,
+        } = self;
+        let told_changes = changes.clone();
+        let parent = record.run.run_id.clone();
+        let job = J::fork(&config, device, record, changes, allow_identity_change)?;
+        let trainer = job.trainer();
+
+        run_dir::create(&out, &config)?;
+        let folder = RunFolder::new(&out);
+        let log = EventLog::open(&out).map_err(|error| cannot_log(&out, &error))?;
+        let mut observer = RunObserver::new(log, Signals::listen()?, Info::default());
+        let name = trainer.checkpoint_name();
+        let best = trainer.early_stopping().best_checkpoint.clone();
+        // The best one so far belongs to the branch, too, if the parent still has it.
+        let from = RunFolder::new(&run);
+        if let Some(best) = best.as_ref().filter(|best| **best != name)
+            && from.checkpoint(best)?.is_file()
+        {
+            folder.take_best(&from, best)?;
+        }
+        let record = trainer.to_record(observer.info())?;
+        let hash = record.clone().state_hash::<B::InnerBackend>()?;
+        folder.save::<B::InnerBackend>(&name, record, best.as_ref() == Some(&name))?;
+        let told = json!({
+            "event": "fork",
+            "run": out,
+            "run_id": trainer.run_id(),
+            "parent": parent,
+            "step": trainer.global_step(),
+            "epochs": trainer.epoch(),
+            "changes": told_changes,
+            "state_hash": hash,
+        });
+        observer
+            .note(&told)
+            .map_err(|error| cannot_log(&out, &error))?;
+        Ok(told)
+    }
 }
 
 /// The kept checkpoint at this point.
@@ -105,88 +212,32 @@ fn name((_, _, name): &(Option<u64>, u64, String)) -> String {
     name.clone()
 }
 
-impl OnDevice for Fork<'_> {
-    fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
-        match self.config.model.kind {
-            ModelKind::Vit => branch::<B, Session<B, Vit<B>>>(self, device),
-            ModelKind::ConvNet => branch::<B, Session<B, ConvNet<B>>>(self, device),
-            ModelKind::Clip => branch::<B, ClipSession<B>>(self, device),
-        }
-    }
-}
-
-fn branch<B: Compute, J: Job<B>>(fork: Fork<'_>, device: &B::Device) -> Result<i32, CliError> {
-    let Fork {
-        args,
-        config,
-        record,
-        changes,
-    } = fork;
-    let told_changes = changes.clone();
-    let parent = record.run.run_id.clone();
-    let job = J::fork(&config, device, record, changes, args.allow_identity_change)?;
-    let trainer = job.trainer();
-
-    run_dir::create(&args.out, &config)?;
-    let folder = RunFolder::new(&args.out);
-    let log = EventLog::open(&args.out).map_err(|error| cannot_log(&args.out, &error))?;
-    let mut observer = RunObserver::new(log, Signals::listen()?, Info::default());
-    let name = trainer.checkpoint_name();
-    let best = trainer.early_stopping().best_checkpoint.clone();
-    // The best one so far belongs to the branch, too, if the parent still has it.
-    let from = RunFolder::new(&args.run);
-    if let Some(best) = best.as_ref().filter(|best| **best != name)
-        && from.checkpoint(best)?.is_file()
-    {
-        folder.take_best(&from, best)?;
-    }
-    let record = trainer.to_record(observer.info())?;
-    let hash = record.clone().state_hash::<B::InnerBackend>()?;
-    folder.save::<B::InnerBackend>(&name, record, best.as_ref() == Some(&name))?;
-    let told = json!({
-        "event": "fork",
-        "run": args.out,
-        "run_id": trainer.run_id(),
-        "parent": parent,
-        "step": trainer.global_step(),
-        "epochs": trainer.epoch(),
-        "changes": told_changes,
-        "state_hash": hash,
-    });
-    observer
-        .note(&told)
-        .map_err(|error| cannot_log(&args.out, &error))?;
-    if args.json {
-        print_json(&told)?;
-        return Ok(0);
-    }
-    let mut out = format!(
-        "run {} in {}\n  branched off run {parent} after step {} (epoch {})\n",
-        trainer.run_id(),
-        args.out.display(),
-        trainer.global_step(),
-        trainer.epoch(),
+fn text(told: &Value, perturbation: Option<&Perturbation>) -> String {
+    let word = |key: &str| told[key].as_str().unwrap_or_default();
+    let (out, hash) = (word("run"), word("state_hash"));
+    let mut text = format!(
+        "run {} in {out}\n  branched off run {} after step {} (epoch {})\n",
+        word("run_id"),
+        word("parent"),
+        told["step"],
+        told["epochs"],
     );
-    if let Some(perturbation) = &config.perturbation {
-        out.push_str(&format!("  perturbed    {perturbation}\n"));
+    if let Some(perturbation) = perturbation {
+        text.push_str(&format!("  perturbed    {perturbation}\n"));
     }
-    match told_changes.is_empty() {
-        true => out.push_str("  changed      nothing\n"),
-        false => {
-            for change in &told_changes {
-                out.push_str(&format!(
-                    "  changed      {}: {} -> {}\n",
-                    change.key, change.from, change.to
-                ));
-            }
-        }
+    let changes = told["changes"].as_array().map_or(&[][..], Vec::as_slice);
+    for change in changes {
+        let word = |key: &str| change[key].as_str().unwrap_or_default();
+        let (key, from, to) = (word("key"), word("from"), word("to"));
+        text.push_str(&format!("  changed      {key}: {from} -> {to}\n"));
     }
-    let out_dir = args.out.display();
-    out.push_str(&format!(
-        "  state        {hash}\nnext:\n  dacapo resume {out_dir}\n"
+    if changes.is_empty() {
+        text.push_str("  changed      nothing\n");
+    }
+    text.push_str(&format!(
+        "  state        {hash}\nnext:\n  dacapo resume {out}\n"
     ));
-    print(&out)?;
-    Ok(0)
+    text
 }
 
 fn cannot_log(root: &Path, error: &std::io::Error) -> CliError {

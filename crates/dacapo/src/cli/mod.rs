@@ -22,6 +22,8 @@ mod run_dir;
 mod signals;
 mod stand_ins;
 mod summary;
+mod sweep;
+mod sweep_table;
 mod train;
 mod verify;
 
@@ -59,6 +61,7 @@ pub fn main() -> i32 {
         Command::Export(args) => export::export(args),
         Command::Ablate(args) => ablate::ablate(args),
         Command::Fork(args) => fork::fork(args),
+        Command::Sweep(args) => sweep::sweep(args),
         Command::Lineage(args) => lineage::lineage(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),

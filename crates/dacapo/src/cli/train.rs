@@ -224,6 +224,46 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
     })
 }
 
+/// Goes on with the run in this folder to its end, without a word: for programs that train
+/// several.
+pub(super) fn go_on<B: Compute>(root: &Path, device: &B::Device) -> Result<Outcome, CliError> {
+    let config = run_dir::read_config(root)?;
+    match config.model.kind {
+        ModelKind::Vit => go_on_job::<B, Session<B, Vit<B>>>(root, &config, device),
+        ModelKind::ConvNet => go_on_job::<B, Session<B, ConvNet<B>>>(root, &config, device),
+        ModelKind::Clip => go_on_job::<B, ClipSession<B>>(root, &config, device),
+    }
+}
+
+fn go_on_job<B: Compute, J: Job<B>>(
+    root: &Path,
+    config: &RunConfig,
+    device: &B::Device,
+) -> Result<Outcome, CliError> {
+    let folder = RunFolder::new(root);
+    let name = folder.latest()?.ok_or_else(|| no_checkpoint(root))?;
+    let record = folder.load(&name)?;
+    run_dir::check_unchanged(config, &record.run.config)?;
+    if record.early_stopping.triggered {
+        return Ok(Outcome::StoppedEarly);
+    }
+    if record.data.epoch >= config.train.epochs {
+        return Ok(Outcome::Completed);
+    }
+    let earlier = record.info.clone();
+    let mut job = J::resume(config, device, record, false)?;
+    let log = EventLog::open(root).map_err(|error| log_error(root, &error))?;
+    let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
+    let trainer = job.trainer_mut();
+    Ok(run(
+        trainer,
+        &folder,
+        &config.checkpoint,
+        None,
+        &mut observer,
+    )?)
+}
+
 /// Refuses now what could not be written when the run ends.
 fn check_save(path: &Path, kind: ModelKind) -> Result<(), CliError> {
     if kind == ModelKind::Clip {
