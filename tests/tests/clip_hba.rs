@@ -424,12 +424,15 @@ fn exported_adapters_are_others() {
 
 #[test]
 fn example_does_not_load() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/clip_hba.toml");
-    let base = dacapo::config::RunConfig::default();
-    let config = dacapo::config::load_config(base, Some(&path), &[]).expect("the example loads");
-    let clip = config.clip.expect("it has the section");
-    assert_eq!(clip.model().vision.blocks, 24);
-    for target in &config.adapt.targets {
-        assert!(target.ends_with(".attn.out_proj"), "{target}");
+    for (name, blocks) in [("clip_hba", 24), ("clip_small", 3)] {
+        let path = format!("{}/../examples/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let base = dacapo::config::RunConfig::default();
+        let config = dacapo::config::load_config(base, Some(Path::new(&path)), &[]);
+        let config = config.expect("the example loads");
+        let clip = config.clip.expect("it has the section");
+        assert_eq!(clip.model().vision.blocks, blocks);
+        for target in &config.adapt.targets {
+            assert!(target.ends_with(".attn.out_proj"), "{target}");
+        }
     }
 }
