@@ -1,6 +1,6 @@
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, BufRead, BufReader, Write},
     path::Path,
 };
 
@@ -12,9 +12,26 @@ use super::clock::unix_ms;
 pub(crate) struct EventLog(File);
 
 impl EventLog {
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+    /// The log of a run that stands at `step`. Whatever it tells of later steps was never
+    /// committed and happens again: it is cut off, as is a line that a killed program left
+    /// unfinished.
+    pub(crate) fn open(root: &Path, step: u64) -> io::Result<Self> {
         let path = root.join("events.jsonl");
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).open(path)?;
+        let mut kept = 0;
+        let mut reader = BufReader::new(&mut file);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            let event = serde_json::from_slice::<Value>(&line);
+            let told = event.is_ok_and(|event| event["step"].as_u64().is_none_or(|at| at <= step));
+            if !told || !line.ends_with(b"\n") {
+                break;
+            }
+            kept += line.len() as u64;
+            line.clear();
+        }
+        file.set_len(kept)?;
         Ok(Self(file))
     }
 
@@ -24,6 +41,7 @@ impl EventLog {
         if let (Some(line), Some(event)) = (line.as_object_mut(), event.as_object()) {
             line.extend(event.clone());
         }
-        writeln!(self.0, "{line}")
+        // In one piece: two halves could be told apart by a program that follows.
+        self.0.write_all(format!("{line}\n").as_bytes())
     }
 }

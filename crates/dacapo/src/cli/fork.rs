@@ -8,12 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     args::{ForkArgs, ForkPoint, LengthUnit},
-    event_log::EventLog,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
-    signals::Signals,
 };
 use crate::{
     CliError,
@@ -141,8 +139,7 @@ impl Branch {
 
         run_dir::create(&out, &config)?;
         let folder = RunFolder::new(&out);
-        let log = EventLog::open(&out).map_err(|error| cannot_log(&out, &error))?;
-        let mut observer = RunObserver::new(log, Signals::listen()?, Info::default());
+        let mut observer = RunObserver::open(&out, trainer, Info::default())?;
         let name = trainer.checkpoint_name();
         let best = trainer.early_stopping().best_checkpoint.clone();
         // The best one so far belongs to the branch, too, if the parent still has it.
@@ -165,9 +162,7 @@ impl Branch {
             "changes": told_changes,
             "state_hash": hash,
         });
-        observer
-            .note(&told)
-            .map_err(|error| cannot_log(&out, &error))?;
+        observer.note(&told)?;
         Ok(told)
     }
 }
@@ -238,11 +233,4 @@ fn text(told: &Value, perturbation: Option<&Perturbation>) -> String {
         "  state        {hash}\nnext:\n  dacapo resume {out}\n"
     ));
     text
-}
-
-fn cannot_log(root: &Path, error: &std::io::Error) -> CliError {
-    CliError::input(
-        format!("cannot write {}/events.jsonl: {error}", root.display()),
-        "Free space or fix the folder's permissions, then branch off into another --out",
-    )
 }

@@ -5,12 +5,10 @@ use serde_json::json;
 
 use super::{
     args::ImportArgs,
-    event_log::EventLog,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
-    signals::Signals,
 };
 use crate::{
     CliError,
@@ -73,15 +71,8 @@ impl OnDevice for Import {
         session.trainer_mut().import(imported)?;
 
         run_dir::create(&self.root, &self.config)?;
-        let cannot_log = |error: std::io::Error| {
-            CliError::input(
-                format!("cannot write {}/events.jsonl: {error}", self.root.display()),
-                "Free space or fix the folder's permissions, then import again into another --out",
-            )
-        };
-        let log = EventLog::open(&self.root).map_err(cannot_log)?;
-        let mut observer = RunObserver::new(log, Signals::listen()?, Info::default());
         let trainer = session.trainer();
+        let mut observer = RunObserver::open(&self.root, trainer, Info::default())?;
         let name = trainer.checkpoint_name();
         let best = trainer.early_stopping().best_checkpoint.as_ref() == Some(&name);
         let record = trainer.to_record(observer.info())?;
@@ -98,7 +89,7 @@ impl OnDevice for Import {
             "source": source,
             "state_hash": hash,
         });
-        observer.note(&told).map_err(cannot_log)?;
+        observer.note(&told)?;
         match self.json {
             true => print_json(&told)?,
             false => print(&text::<B>(&self, &session, &source, kept, adapters, &hash))?,

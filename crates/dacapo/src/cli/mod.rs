@@ -24,6 +24,7 @@ mod stand_ins;
 mod summary;
 mod sweep;
 mod sweep_table;
+mod tensor_board;
 mod train;
 mod verify;
 

@@ -1,6 +1,11 @@
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use dacapo_trainer::{Event, Info, Observer, StopReason};
+use burn::tensor::backend::AutodiffBackend;
+use dacapo_trainer::{Event, Info, Observer, StopReason, Task, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -8,27 +13,41 @@ use super::{
     clock::{host, threads, unix_ms},
     event_log::EventLog,
     signals::Signals,
+    tensor_board::TensorBoardLog,
 };
+use crate::CliError;
 
 /// Shows a run on the terminal and writes its event log.
 pub(crate) struct RunObserver {
     bar: ProgressBar,
     log: EventLog,
+    board: TensorBoardLog,
     signals: Signals,
     started: Instant,
     /// What the run's earlier sessions recorded.
     earlier: Info,
+    root: PathBuf,
 }
 
 impl RunObserver {
-    pub(crate) fn new(log: EventLog, signals: Signals, earlier: Info) -> Self {
-        Self {
+    /// Observes `trainer`, whose run is in the folder `root` and whose earlier sessions have
+    /// recorded `earlier`.
+    pub(crate) fn open<B: AutodiffBackend, T: Task<B>>(
+        root: &Path,
+        trainer: &Trainer<B, T>,
+        earlier: Info,
+    ) -> Result<Self, CliError> {
+        let (step, lr) = (trainer.global_step(), trainer.settings().optimizer.lr());
+        let cannot_log = |error| cannot_log(root, error);
+        Ok(Self {
             bar: ProgressBar::hidden(),
-            log,
-            signals,
+            log: EventLog::open(root, step).map_err(cannot_log)?,
+            board: TensorBoardLog::open(root, step, lr, trainer.history()).map_err(cannot_log)?,
+            signals: Signals::listen()?,
             started: Instant::now(),
             earlier,
-        }
+            root: root.to_owned(),
+        })
     }
 
     /// Shows a bar of `steps` steps, of which `done` are done. Nothing is drawn where
@@ -48,8 +67,9 @@ impl RunObserver {
         self.bar.finish_and_clear();
     }
 
-    pub(crate) fn note(&mut self, event: &serde_json::Value) -> std::io::Result<()> {
-        self.log.append(event)
+    pub(crate) fn note(&mut self, event: &serde_json::Value) -> Result<(), CliError> {
+        let noted = self.log.append(event);
+        noted.map_err(|error| cannot_log(&self.root, error))
     }
 
     /// Seconds of this session.
@@ -98,6 +118,7 @@ impl Observer for RunObserver {
                     "metrics": row.metrics,
                     "best": end.improved,
                 }))?;
+                self.board.epoch(row)?;
             }
             Event::Checkpoint { name, step, best } => {
                 tracing::info!(step, best, "checkpoint {name}");
@@ -126,4 +147,14 @@ impl Observer for RunObserver {
     fn stop(&mut self) -> Option<StopReason> {
         self.signals.stop()
     }
+}
+
+fn cannot_log(root: &Path, error: std::io::Error) -> CliError {
+    CliError::input(
+        format!(
+            "cannot write events.jsonl and tensorboard/ in {}: {error}",
+            root.display()
+        ),
+        "Free space or fix the folder's permissions, then give the command again",
+    )
 }

@@ -6,12 +6,10 @@ use serde_json::json;
 
 use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
-    event_log::EventLog,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
-    signals::Signals,
     summary::{Summary, announcement},
 };
 use crate::{
@@ -144,9 +142,8 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             (job, earlier)
         }
     };
-    let log = EventLog::open(&plan.root).map_err(|error| log_error(&plan.root, &error))?;
-    let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
     let trainer = job.trainer();
+    let mut observer = RunObserver::open(&plan.root, trainer, earlier)?;
     let per_epoch = trainer
         .settings()
         .steps_per_epoch(trainer.task().train_len());
@@ -158,9 +155,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
         "step": first_step,
         "dacapo": env!("CARGO_PKG_VERSION"),
     });
-    observer
-        .note(&started)
-        .map_err(|error| log_error(&plan.root, &error))?;
+    observer.note(&started)?;
     if !plan.json {
         print(&announcement(&plan.root, &job, &plan.config))?;
     }
@@ -180,9 +175,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
     let outcome = outcome?;
     let ended =
         json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
-    observer
-        .note(&ended)
-        .map_err(|error| log_error(&plan.root, &error))?;
+    observer.note(&ended)?;
 
     let best = match (outcome, folder.best()?) {
         (Outcome::Completed | Outcome::StoppedEarly, Some(name)) => Some(folder.load(&name)?),
@@ -252,9 +245,8 @@ fn go_on_job<B: Compute, J: Job<B>>(
     }
     let earlier = record.info.clone();
     let mut job = J::resume(config, device, record, false)?;
-    let log = EventLog::open(root).map_err(|error| log_error(root, &error))?;
-    let mut observer = RunObserver::new(log, Signals::listen()?, earlier);
     let trainer = job.trainer_mut();
+    let mut observer = RunObserver::open(root, trainer, earlier)?;
     Ok(run(
         trainer,
         &folder,
@@ -288,12 +280,5 @@ fn no_checkpoint(root: &Path) -> CliError {
     CliError::input(
         format!("{} holds no checkpoint to resume from", root.display()),
         "Start the run anew with `dacapo train --out` and another folder",
-    )
-}
-
-fn log_error(root: &Path, error: &std::io::Error) -> CliError {
-    CliError::input(
-        format!("cannot write {}/events.jsonl: {error}", root.display()),
-        "Free space or fix the folder's permissions, then resume",
     )
 }
