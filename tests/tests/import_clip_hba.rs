@@ -474,6 +474,14 @@ fn what_does_not_fit_is_imported() {
         fs::write(&table, change).expect("written");
         assert_refused(&sandbox, &[], &parts);
     }
+    // Counted from 1, as the published ones are, epoch 2 is the second: the steps tell.
+    let from_one = history.replace("\n2,", "\n3,").replace("\n1,", "\n2,");
+    fs::write(&table, from_one.replace("\n0,", "\n1,")).expect("written");
+    assert_refused(
+        &sandbox,
+        &[],
+        &["step", "4: 2 epochs of 2 steps", "found 6"],
+    );
     fs::write(&table, &history).expect("written");
 
     rewrite(&split, |entries| {

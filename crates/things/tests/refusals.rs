@@ -294,3 +294,22 @@ fn split_leaves_no_image_for_testing() {
         );
     }
 }
+
+/// A split that another program has made.
+#[test]
+fn image_is_in_both_lists_or_in_none() {
+    let split = Split::of(vec![3, 0, 2], vec![1], 4).expect("a split");
+    assert_eq!((split.train(), split.test()), (&[3, 0, 2][..], &[1][..]));
+    for (train, test, found) in [
+        (vec![0, 1, 2], vec![1], "the image 1 twice"),
+        (vec![0, 0, 1, 2], vec![3], "the image 0 twice"),
+        (vec![0, 1, 2], vec![4], "the image 4"),
+        (vec![0, 2], vec![3], "no image 1"),
+        (vec![], vec![0, 1, 2, 3], "0 images for training"),
+        (vec![0, 1, 2, 3], vec![], "0 for testing"),
+    ] {
+        let refusal = Split::of(train, test, 4).expect_err("refused").to_string();
+        assert!(refusal.contains(found), "`{found}` is not in: {refusal}");
+        assert!(refusal.contains("0..4"), "{refusal}");
+    }
+}

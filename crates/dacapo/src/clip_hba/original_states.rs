@@ -1,6 +1,5 @@
 use std::{collections::BTreeMap, iter};
 
-use burn::tensor::TensorData;
 use dacapo_optim::{
     AdamWConfig, AdamWRecord, MomentsRecord, MomentumRecord, OptimizerRecord, SgdConfig, SgdRecord,
 };
@@ -117,74 +116,105 @@ fn optimizer(
             format!("that of {}", entries.len()),
         ));
     }
+    let states = entries.into_iter().map(|(_, entry)| Some(entry));
     let parts = layers
         .iter()
         .flat_map(|layer| PARTS.iter().map(move |part| (*layer, part)));
-    let states = entries.iter().map(|(_, entry)| Some(entry));
-    let params = states.chain(iter::repeat(None)).zip(parts);
-    let params = params.map(|(entry, (layer, (_, ours, turned)))| {
-        (format!("{}.adapter.{ours}", layer.ours()), entry, *turned)
-    });
-    let float = |name: &str| -> Result<f64, CliError> { Ok(number(&group.get(name)?)?) };
-    if group.find("betas")?.is_some() {
-        let betas = group.get("betas")?;
-        let [beta1, beta2] = &betas.items()?[..] else {
-            return Err(wrong(&betas, "two numbers", "another number of them"));
-        };
-        let config = AdamWConfig {
-            lr: base_lr(group)?,
-            beta1: number(beta1)?,
-            beta2: number(beta2)?,
-            eps: float("eps")?,
-            weight_decay: float("weight_decay")?,
-            amsgrad: group.get("amsgrad")?.bool()?,
-            ..AdamWConfig::default()
-        };
-        let moments = |entry: &Node<'_>, turned| -> Result<_, CliError> {
-            let tensor = |name: &str| from_theirs(&entry.get(name)?, turned);
-            Ok(MomentsRecord {
-                step: step(&entry.get("step")?)?,
-                exp_avg: tensor("exp_avg")?,
-                exp_avg_sq: tensor("exp_avg_sq")?,
-                max_exp_avg_sq: match config.amsgrad {
-                    true => Some(tensor("max_exp_avg_sq")?),
-                    false => None,
-                },
-            })
-        };
-        let params = params
-            .map(|(path, entry, turned)| Ok((path, moments(entry.unwrap_or(&state), turned)?)))
-            .collect::<Result<_, CliError>>()?;
-        return Ok(OptimizerRecord::AdamW(AdamWRecord { config, params }));
+    let trained: Vec<Trained> = states
+        .chain(iter::repeat(None))
+        .zip(parts)
+        .map(|(state, (layer, (_, ours, turned)))| Trained {
+            path: format!("{}.adapter.{ours}", layer.ours()),
+            state,
+            turned: *turned,
+        })
+        .collect();
+    match group.find("betas")? {
+        Some(betas) => adamw(group, &betas, &trained).map(OptimizerRecord::AdamW),
+        None => sgd(group, &trained, steps).map(OptimizerRecord::Sgd),
     }
+}
+
+/// A trained parameter: its path here, its state there, and whether the axes are exchanged.
+struct Trained<'a> {
+    path: String,
+    state: Option<Node<'a>>,
+    turned: bool,
+}
+
+fn adamw(
+    group: &Node<'_>,
+    betas: &Node<'_>,
+    trained: &[Trained<'_>],
+) -> Result<AdamWRecord, CliError> {
+    let [beta1, beta2] = &betas.items()?[..] else {
+        return Err(wrong(betas, "two numbers", "another number of them"));
+    };
+    let config = AdamWConfig {
+        lr: base_lr(group)?,
+        beta1: number(beta1)?,
+        beta2: number(beta2)?,
+        eps: number(&group.get("eps")?)?,
+        weight_decay: number(&group.get("weight_decay")?)?,
+        amsgrad: group.get("amsgrad")?.bool()?,
+        ..AdamWConfig::default()
+    };
+    let mut params = BTreeMap::new();
+    for Trained {
+        path,
+        state,
+        turned,
+    } in trained
+    {
+        let Some(state) = state else {
+            return Err(wrong(group, "moments of every adapter", "none"));
+        };
+        let tensor = |name: &str| from_theirs(&state.get(name)?, *turned);
+        let moments = MomentsRecord {
+            step: step(&state.get("step")?)?,
+            exp_avg: tensor("exp_avg")?,
+            exp_avg_sq: tensor("exp_avg_sq")?,
+            max_exp_avg_sq: match config.amsgrad {
+                true => Some(tensor("max_exp_avg_sq")?),
+                false => None,
+            },
+        };
+        params.insert(path.clone(), moments);
+    }
+    Ok(AdamWRecord { config, params })
+}
+
+fn sgd(group: &Node<'_>, trained: &[Trained<'_>], steps: u64) -> Result<SgdRecord, CliError> {
     let config = SgdConfig {
         lr: base_lr(group)?,
-        momentum: float("momentum")?,
-        dampening: float("dampening")?,
+        momentum: number(&group.get("momentum")?)?,
+        dampening: number(&group.get("dampening")?)?,
         nesterov: group.get("nesterov")?.bool()?,
-        weight_decay: float("weight_decay")?,
+        weight_decay: number(&group.get("weight_decay")?)?,
         ..SgdConfig::default()
     };
-    let buffer = |entry: Option<&Node<'_>>, turned| -> Result<Option<TensorData>, CliError> {
-        let Some(entry) = entry else {
-            return Ok(None);
+    let mut params = BTreeMap::new();
+    for Trained {
+        path,
+        state,
+        turned,
+    } in trained
+    {
+        let buffer = match state {
+            Some(state) => state.find("momentum_buffer")?,
+            None => None,
         };
-        match entry.find("momentum_buffer")? {
-            Some(node) if !node.is_none() => Ok(Some(from_theirs(&node, turned)?)),
-            _ => Ok(None),
-        }
-    };
-    let params = params
-        .map(|(path, entry, turned)| {
-            let state = MomentumRecord {
-                // PyTorch's SGD does not count.
-                step: steps,
-                momentum_buffer: buffer(entry, turned)?,
-            };
-            Ok((path, state))
-        })
-        .collect::<Result<BTreeMap<_, _>, CliError>>()?;
-    Ok(OptimizerRecord::Sgd(SgdRecord { config, params }))
+        let buffer = buffer.filter(|buffer| !buffer.is_none());
+        let momentum = MomentumRecord {
+            // PyTorch's SGD does not count.
+            step: steps,
+            momentum_buffer: buffer
+                .map(|buffer| from_theirs(&buffer, *turned))
+                .transpose()?,
+        };
+        params.insert(path.clone(), momentum);
+    }
+    Ok(SgdRecord { config, params })
 }
 
 /// A schedule keeps the rate that it started from beside the one in force.
