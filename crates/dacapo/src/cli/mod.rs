@@ -17,6 +17,7 @@ mod on_device;
 mod open_cuda;
 mod output;
 mod plan;
+mod report;
 mod run_dir;
 mod signals;
 mod stand_ins;
@@ -58,6 +59,7 @@ pub fn main() -> i32 {
         Command::Export(args) => export::export(args),
         Command::Fork(args) => fork::fork(args),
         Command::Lineage(args) => lineage::lineage(args),
+        Command::Report(args) => report::report(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
     };
