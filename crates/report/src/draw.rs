@@ -17,12 +17,15 @@ pub(crate) const SIZE: (u32, u32) = (560, 380);
 pub(crate) const INK: RGBColor = RGBColor(26, 26, 26);
 pub(crate) const GRID: RGBColor = RGBColor(208, 208, 208);
 /// The height of text, before scaling.
-pub(crate) const TEXT: u32 = 18;
+pub(crate) const TEXT: u32 = 20;
 
 /// What a figure is drawn on, as far as it matters to what is drawn.
 pub(crate) trait Medium {
     /// Pixels for each unit of [`SIZE`].
     const SCALE: u32;
+    /// How far below its place text must be asked for, in parts of its height: plotters' own
+    /// text in pixels is drawn too high.
+    const TEXT_DROP: f64;
     /// The colour of a series.
     fn colour(&self, series: usize) -> RGBColor;
     /// What a line is drawn as: the whole, or its strokes.
@@ -103,14 +106,16 @@ pub(crate) fn draw<DB: DrawingBackend, M: Medium>(
     };
     let scale = M::SCALE;
     let font = font(scale);
+    let drop = (f64::from(TEXT * scale) * M::TEXT_DROP) as i32;
+    let tick = 5 * scale as i32;
     let (epochs, values) = axes(figure);
     let mut chart = ChartBuilder::on(area)
         .margin_top(10 * scale)
         .margin_right(16 * scale)
         .margin_bottom(4 * scale)
-        .margin_left(4 * scale)
-        .x_label_area_size(46 * scale)
-        .y_label_area_size(78 * scale)
+        .margin_left(8 * scale)
+        .x_label_area_size(54 * scale)
+        .y_label_area_size(86 * scale)
         .build_cartesian_2d(epochs.clone(), values.clone())
         .map_err(failed)?;
     chart
@@ -123,6 +128,9 @@ pub(crate) fn draw<DB: DrawingBackend, M: Medium>(
         .axis_desc_style(font.clone().color(&INK))
         .x_desc("epoch")
         .y_desc(plain(&figure.y_label))
+        .set_tick_mark_size(LabelAreaPosition::Left, tick)
+        .set_tick_mark_size(LabelAreaPosition::Bottom, tick + drop)
+        .y_label_offset(drop)
         .x_labels(epochs.ticks.len())
         .y_labels(values.ticks.len())
         .draw()
@@ -147,7 +155,10 @@ pub(crate) fn draw<DB: DrawingBackend, M: Medium>(
         let ends = [place(epochs.from, *value), place(epochs.to, *value)];
         let style = INK.stroke_width(scale);
         area.draw(&PathElement::new(ends, style)).map_err(failed)?;
-        let (x, y) = (ends[0].0 + 6 * scale as i32, ends[0].1 + 3 * scale as i32);
+        let (x, y) = (
+            ends[0].0 + 6 * scale as i32,
+            ends[0].1 + 3 * scale as i32 + drop,
+        );
         let text = Text::new(plain(text), (x, y), font.clone().color(&INK));
         area.draw(&text).map_err(failed)?;
     }

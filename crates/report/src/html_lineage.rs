@@ -38,12 +38,11 @@ fn write(out: &mut String, index: usize, runs: &[ReportRun], family: &Family) {
         best => format!("; best {best}"),
     };
     out.push_str(&format!(
-        "<p class=\"soft\">{} epochs, step {}{ended}{}; {}; state <code>{}</code></p>\n",
+        "<p class=\"soft\">{} epochs, step {}{ended}{}; {}</p>\n",
         run.epochs,
         run.step,
         escape(&best),
-        escape(&run.scenario),
-        escape(&run.state_hash)
+        escape(&run.scenario)
     ));
     let children = family.children(index, runs);
     if !children.is_empty() {
@@ -81,7 +80,11 @@ fn origin(run: &ReportRun, parent: Option<Origin>, runs: &[ReportRun]) -> Vec<St
         }
         lines.extend(changes);
     }
-    if let Some(perturbation) = &run.perturbation {
+    // A branch has its parent's window, which may have ended before it began.
+    let begin = parent.map_or(0, |origin| run.forks[origin.fork].step);
+    if let Some(perturbation) = &run.perturbation
+        && perturbation.first_step.saturating_add(perturbation.steps) > begin + 1
+    {
         lines.push(format!("perturbed: {}", perturbation.text));
     }
     lines.extend(run.notes.iter().cloned());

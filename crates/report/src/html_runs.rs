@@ -15,7 +15,7 @@ pub(crate) fn runs_table(runs: &[ReportRun], family: &Family) -> String {
             value.map_or_else(|| "-".to_owned(), |value| number(*value))
         };
         out.push_str(&format!(
-            "<tr><td class=\"name\">{} {}</td><td><code>{}</code></td><td class=\"n\">{}</td>\
+            "<tr><td class=\"name\">{} {}</td><td class=\"id\"><code>{}</code></td><td class=\"n\">{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              <td>{}</td><td>{}</td><td class=\"hash\"><code>{}</code></td></tr>\n",
             key(series),

@@ -12,6 +12,7 @@ struct Pixels;
 
 impl Medium for Pixels {
     const SCALE: u32 = 3;
+    const TEXT_DROP: f64 = 0.2;
 
     fn colour(&self, series: usize) -> RGBColor {
         palette::colour(series)
@@ -130,7 +131,7 @@ pub(crate) fn png(figure: &Figure) -> Result<Vec<u8>, ReportError> {
             }
             let corner = (
                 end + (GAP * scale) as i32,
-                entry.y - (TEXT * scale) as i32 / 2,
+                entry.y - (TEXT * scale) as i32 * 3 / 10,
             );
             let text = Text::new(entry.text, corner, font(scale).color(&INK));
             lower.draw(&text).map_err(|error| failed(&error))?;

@@ -14,6 +14,7 @@ struct Vectors;
 impl Medium for Vectors {
     // plotters places whole units only.
     const SCALE: u32 = 4;
+    const TEXT_DROP: f64 = 0.0;
 
     fn colour(&self, series: usize) -> RGBColor {
         RGBColor((series % palette::LOOKS) as u8, 254, 220)

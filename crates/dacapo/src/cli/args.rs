@@ -293,7 +293,7 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
     /// The page's title.
-    #[arg(long, default_value = "Training runs")]
+    #[arg(long, default_value = Self::TITLE)]
     pub title: String,
     /// Write the values of every plot, and the tables, as CSV files into this folder.
     #[arg(long, value_name = "DIR")]
@@ -307,6 +307,11 @@ pub struct ReportArgs {
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+impl ReportArgs {
+    /// The title of a page that was given none.
+    pub const TITLE: &'static str = "Training runs";
 }
 
 /// Arguments of `import`.

@@ -168,7 +168,9 @@ fn command(args: &ReportArgs) -> String {
     let mut words = vec!["dacapo".to_owned(), "report".to_owned()];
     let folders = args.folders.iter();
     words.extend(folders.map(|folder| quoted(&folder.display().to_string())));
-    words.extend(["--title".to_owned(), quoted(&args.title)]);
+    if args.title != ReportArgs::TITLE {
+        words.extend(["--title".to_owned(), quoted(&args.title)]);
+    }
     words.join(" ")
 }
 
