@@ -1,17 +1,29 @@
 //! Where axes are labelled, and with what.
 
-/// Steps of 1, 2 or 5 times a power of ten within `from..=to`, at most about `most` of them,
-/// and their labels.
-pub(crate) fn linear(from: f64, to: f64, most: usize) -> Vec<(f64, String)> {
+/// The smallest of 1, 2 or 5 times a power of ten that makes at most about `most` steps.
+fn step(from: f64, to: f64, most: usize) -> f64 {
     let rough = (to - from) / most as f64;
-    let exponent = rough.log10().floor();
-    let power = 10f64.powf(exponent);
+    let power = 10f64.powf(rough.log10().floor());
     let factors = [1.0, 2.0, 5.0, 10.0];
     let factor = factors.into_iter().find(|factor| factor * power >= rough);
-    let mut step = factor.unwrap_or(10.0) * power;
-    if !(step.is_finite() && step > 0.0) {
-        step = 1.0;
+    let step = factor.unwrap_or(10.0) * power;
+    match step.is_finite() && step > 0.0 {
+        true => step,
+        false => 1.0,
     }
+}
+
+/// Round numbers within `from..=to`, about `most` of them, and their labels.
+pub(crate) fn linear(from: f64, to: f64, most: usize) -> Vec<(f64, String)> {
+    multiples(from, to, most, step(from, to, most))
+}
+
+/// Whole epochs within `from..=to`.
+pub(crate) fn epochs(from: f64, to: f64, most: usize) -> Vec<(f64, String)> {
+    multiples(from, to, most, step(from, to, most).max(1.0).round())
+}
+
+fn multiples(from: f64, to: f64, most: usize, step: f64) -> Vec<(f64, String)> {
     let first = (from / step).ceil() as i64;
     let last = (to / step).floor() as i64;
     // Bounded, whatever rounding does.
@@ -38,16 +50,6 @@ fn label(value: f64, step: f64) -> String {
         Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
         _ => text,
     }
-}
-
-/// Whole epochs within `from..=to`.
-pub(crate) fn epochs(from: f64, to: f64, most: usize) -> Vec<(f64, String)> {
-    let mut ticks = linear(from, to, most);
-    ticks.retain(|(value, _)| value.fract() == 0.0);
-    ticks.iter_mut().for_each(|(value, text)| {
-        *text = format!("{value}");
-    });
-    ticks
 }
 
 /// The decades around the positive values `from..=to`, as their logarithms to base 10.
@@ -108,6 +110,16 @@ mod tests {
             texts(epochs(0.0, 100.0, 6)),
             ["0", "20", "40", "60", "80", "100"]
         );
+    }
+
+    #[test]
+    fn epoch_is_lost_to_rounding() {
+        for last in 1..200 {
+            let ticks = epochs(1.0, f64::from(last), 8);
+            assert!(!ticks.is_empty() && ticks.len() <= 10, "{last}");
+            assert!(ticks.iter().all(|(place, _)| place.fract() == 0.0));
+        }
+        assert_eq!(texts(epochs(1.0, 3.0, 10)), ["1", "2", "3"]);
     }
 
     #[test]
