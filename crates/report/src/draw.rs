@@ -2,7 +2,14 @@
 
 use std::sync::Once;
 
-use plotters::{coord::Shift, prelude::*, style::register_font};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::{
+        register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
 
 use crate::{
     ReportError,
@@ -68,14 +75,15 @@ fn axes(figure: &Figure) -> (Scale, Scale) {
         // Nothing has a place: the axes stand for themselves.
         let epochs = figure.lines.iter().flat_map(|line| &line.points);
         let last = epochs.map(|(epoch, _)| *epoch).max().unwrap_or(1);
-        x = (0.0, last as f64);
-        y = (1.0, 1.0);
-    }
-    if x.0 >= x.1 {
-        x = (x.0 - 1.0, x.0 + 1.0);
+        let range = Scale {
+            from: 0.0,
+            to: 1.0,
+            ticks: Vec::new(),
+        };
+        return (scale_of_epochs((0.0, last as f64)), range);
     }
     let scale = |(from, to), ticks| Scale { from, to, ticks };
-    let epochs = scale(x, ticks::epochs(x.0, x.1, 8));
+    let epochs = scale_of_epochs(x);
     if figure.axis == Axis::Log {
         let (low, high) = ticks::decades(y.0, y.1);
         return (epochs, scale((low, high), ticks::log(low, high)));
@@ -93,6 +101,14 @@ fn axes(figure: &Figure) -> (Scale, Scale) {
     }
     let range = (y.0 - room, y.1 + room);
     (epochs, scale(range, ticks::linear(range.0, range.1, 6)))
+}
+
+fn scale_of_epochs((mut from, mut to): (f64, f64)) -> Scale {
+    if from >= to {
+        (from, to) = (from - 1.0, from + 1.0);
+    }
+    let ticks = ticks::epochs(from, to, 8);
+    Scale { from, to, ticks }
 }
 
 /// Draws axes and curves onto `area`, whose upper left corner is the picture's.
@@ -160,6 +176,13 @@ pub(crate) fn draw<DB: DrawingBackend, M: Medium>(
             ends[0].1 + 3 * scale as i32 + drop,
         );
         let text = Text::new(plain(text), (x, y), font.clone().color(&INK));
+        area.draw(&text).map_err(failed)?;
+    }
+    if figure.drawn().next().is_none() {
+        let centre = chart.backend_coord(&((epochs.from + epochs.to) / 2.0, (bottom + top) / 2.0));
+        let style = font.clone().color(&INK);
+        let style = style.pos(Pos::new(HPos::Center, VPos::Center));
+        let text = Text::new("no value has a place on this axis", centre, style);
         area.draw(&text).map_err(failed)?;
     }
     for line in &figure.lines {

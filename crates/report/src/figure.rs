@@ -59,17 +59,17 @@ impl Figure {
             .filter(|(_, value)| self.draws(*value))
             .map(|(epoch, value)| (*epoch as f64, *value))
     }
-
-    /// The legend's text for a line.
-    pub(crate) fn legend(line: &Line) -> String {
-        match line.note.is_empty() {
-            true => line.label.clone(),
-            false => format!("{} ({})", line.label, line.note),
-        }
-    }
 }
 
 impl Line {
+    /// What the legend writes behind the label.
+    pub(crate) fn note(&self) -> String {
+        match self.note.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", self.note),
+        }
+    }
+
     /// What a log axis leaves out of these values, in words; empty if nothing.
     pub(crate) fn left_out(points: &[(u64, f64)]) -> String {
         let zeros = points.iter().filter(|(_, value)| *value == 0.0).count();

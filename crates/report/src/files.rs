@@ -5,7 +5,7 @@ use crate::{
 
 /// Every plot's values, and the tables of runs and ablations, as CSV files.
 ///
-/// A plot's file is called like its picture of [`png`], and has a row for every value of every
+/// A plot's file is called like its picture of [`png()`], and has a row for every value of every
 /// line, those without a place on the plot's axis included. Numbers are written with the digits
 /// that give the same number again; names as they are.
 ///

@@ -5,8 +5,8 @@
 //! * [`html`]: one page with the curves of all runs, the drift of branches from the run that they
 //!   began with, early stopping, learning rate, lineage, identity and ablations. It needs no
 //!   network, no other file and no JavaScript, and loads nothing.
-//! * [`csv`]: the values of every plot and every table.
-//! * [`png`]: every plot as a picture for print.
+//! * [`csv()`]: the values of every plot and every table.
+//! * [`png()`]: every plot as a picture for print.
 //! * [`Ablation::from_json`]: reads an `ablation.json` of format 1, and refuses any other.
 //!
 //! The same [`Report`] gives the same bytes, on the same machine. Names, settings and metrics may

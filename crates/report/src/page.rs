@@ -62,12 +62,9 @@ fn plots(out: &mut String, figures: &[Figure]) -> Result<(), ReportError> {
             svg(figure)?
         ));
         for line in &figure.lines {
-            let note = match line.note.is_empty() {
-                true => String::new(),
-                false => format!(" <span class=\"soft\">({})</span>", escape(&line.note)),
-            };
+            let note = escape(&line.note());
             out.push_str(&format!(
-                "<li>{}<span>{}{note}</span></li>\n",
+                "<li>{}<span>{}<span class=\"soft\">{note}</span></span></li>\n",
                 key(line.series),
                 escape(&line.label)
             ));

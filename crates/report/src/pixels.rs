@@ -4,7 +4,7 @@ use crate::{
     ReportError,
     draw::{INK, Medium, SIZE, TEXT, draw, font},
     escape::plain,
-    figure::Figure,
+    figure::{Figure, Line},
     palette,
 };
 
@@ -81,18 +81,13 @@ const ROW: u32 = TEXT + 6;
 
 /// The legend's entries, as many in a row as fit, and its height.
 fn legend(figure: &Figure, width: u32) -> Result<(Vec<Entry>, u32), ReportError> {
-    const LONGEST: usize = 72;
     let scale = Pixels::SCALE;
     let (mut x, mut row) = (0, 0);
     let mut entries = Vec::new();
     for line in &figure.lines {
-        let mut text = plain(&Figure::legend(line));
-        if text.chars().count() > LONGEST {
-            text = text.chars().take(LONGEST - 1).chain(['…']).collect();
-        }
-        let size = font(scale).box_size(&text);
-        let (text_width, _) = size.map_err(|error| ReportError::output(&figure.id, error))?;
-        let entry = (KEY + 3 * GAP) * scale + text_width;
+        let around = (KEY + 3 * GAP) * scale;
+        let (text, text_width) = fitting(figure, line, width.saturating_sub(around))?;
+        let entry = around + text_width;
         if x > 0 && x + entry > width {
             x = 0;
             row += 1;
@@ -106,6 +101,25 @@ fn legend(figure: &Figure, width: u32) -> Result<(Vec<Entry>, u32), ReportError>
         x += entry;
     }
     Ok((entries, ((row + 1) * ROW + GAP) * scale))
+}
+
+/// The legend's text for a line and its width. The beginning of a name that is too long gives
+/// way: names of a sweep differ at their end.
+fn fitting(figure: &Figure, line: &Line, width: u32) -> Result<(String, u32), ReportError> {
+    let mut label: Vec<char> = plain(&line.label).chars().collect();
+    let note = plain(&line.note());
+    let mut cut = "";
+    loop {
+        let text: String = cut.chars().chain(label.iter().copied()).collect();
+        let text = format!("{text}{note}");
+        let size = font(Pixels::SCALE).box_size(&text);
+        let (needed, _) = size.map_err(|error| ReportError::output(&figure.id, error))?;
+        if needed <= width || label.is_empty() {
+            return Ok((text, needed));
+        }
+        cut = "…";
+        label.remove(0);
+    }
 }
 
 /// A figure with its legend as a PNG file, for print at 300 pixels an inch.
@@ -160,6 +174,38 @@ pub(crate) fn png(figure: &Figure) -> Result<Vec<u8>, ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn legend_is_cut_off_at_the_edge() {
+        let line = Line {
+            series: 0,
+            label: format!("{}end", "a long name/".repeat(20)),
+            run_id: String::new(),
+            note: "0 throughout".to_owned(),
+            points: Vec::new(),
+            ringed: false,
+        };
+        let figure = Figure {
+            id: "x".to_owned(),
+            title: String::new(),
+            caption: String::new(),
+            y_label: String::new(),
+            column: "x",
+            axis: crate::figure::Axis::Log,
+            lines: vec![line],
+            bands: Vec::new(),
+            marks: Vec::new(),
+        };
+        let width = SIZE.0 * Pixels::SCALE;
+        let (entries, _) = legend(&figure, width).expect("measured");
+        let text = &entries[0].text;
+        assert!(
+            text.starts_with('…') && text.ends_with("/end (0 throughout)"),
+            "{text}"
+        );
+        let (needed, _) = font(Pixels::SCALE).box_size(text).expect("measured");
+        assert!(needed + (KEY + 3 * GAP) * Pixels::SCALE <= width);
+    }
 
     #[test]
     fn strokes_are_joined_or_lost_at_a_corner() {

@@ -107,6 +107,7 @@ fn zero_is_drawn_on_a_log_axis_or_not_told() {
     let page = html(&report(vec![root.clone(), same.clone()])).expect("drawn");
     let drift = figure(&page, "drift");
     assert!(drift.contains("(0 throughout)"), "{drift}");
+    assert!(drift.contains("no value has a place on this axis"));
     let mut lines = drift.lines().filter(|line| line.starts_with("<polyline"));
     assert!(lines.all(|line| !line.contains('#')), "a line at zero");
 
