@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-pth", &[]),
     ("dacapo-kernels", &[]),
     ("dacapo-rsa", &[]),
+    ("dacapo-report", &[]),
     ("dacapo-things", &["dacapo-rng"]),
     ("dacapo-ops", &["dacapo-kernels"]),
     ("dacapo-optim", &["dacapo-ops"]),
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dacapo-optim",
             "dacapo-pth",
             "dacapo-record",
+            "dacapo-report",
             "dacapo-rng",
             "dacapo-rsa",
             "dacapo-things",
@@ -136,6 +138,7 @@ fn crate_of_host_values_learns_of_burn() {
         "dacapo-record",
         "dacapo-pth",
         "dacapo-rsa",
+        "dacapo-report",
         "dacapo-things",
     ] {
         // Not even for their tests.

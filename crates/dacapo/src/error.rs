@@ -3,6 +3,7 @@ use dacapo_models::ModelsError;
 use dacapo_optim::OptimError;
 use dacapo_pth::PthError;
 use dacapo_record::RecordError;
+use dacapo_report::ReportError;
 use dacapo_rng::RngError;
 use dacapo_rsa::RsaError;
 use dacapo_things::ThingsError;
@@ -41,6 +42,9 @@ pub enum CliError {
     /// A dissimilarity matrix cannot be used.
     #[error("rsa: {0}")]
     Rsa(#[from] RsaError),
+    /// A report cannot be made.
+    #[error("report: {0}")]
+    Report(Box<ReportError>),
     /// A random stream failed.
     #[error("rng: {0}")]
     Rng(#[from] RngError),
@@ -52,6 +56,12 @@ pub enum CliError {
 impl From<PthError> for CliError {
     fn from(error: PthError) -> Self {
         Self::Pth(Box::new(error))
+    }
+}
+
+impl From<ReportError> for CliError {
+    fn from(error: ReportError) -> Self {
+        Self::Report(Box::new(error))
     }
 }
 

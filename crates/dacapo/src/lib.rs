@@ -14,6 +14,7 @@
 //! | [`pth`] | PyTorch's files, read without executing their pickles |
 //! | [`things`] | the THINGS data set: targets, images, split |
 //! | [`rsa`] | behavioural representational similarity analysis |
+//! | [`report`] | a page, tables and plots about runs and their branches |
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
 //!
 //! # What this crate does not do
@@ -38,6 +39,7 @@ pub use dacapo_ops as ops;
 pub use dacapo_optim as optim;
 pub use dacapo_pth as pth;
 pub use dacapo_record as record;
+pub use dacapo_report as report;
 pub use dacapo_rng as rng;
 pub use dacapo_rsa as rsa;
 pub use dacapo_things as things;

@@ -152,6 +152,21 @@ it was branched off and what was changed, how far it is, its best value, whether
 continuous training (scenario A) or began with a fresh optimizer every epoch (B), and changes of
 identity that were accepted.")]
     Lineage(LineageArgs),
+    /// Write one page with the curves, drift and lineage of runs, and their tables and plots.
+    #[command(long_about = "\
+Write one page with the curves, drift and lineage of runs, and their tables and plots.
+
+DIR is a run folder or a folder that holds run folders, at any depth; where it holds an
+ablation.json, that is reported, too. The page is one HTML file, which needs no network and no
+other file: losses and RSA over epochs, branches from the point where they left their parent,
+their drift from it in %, early stopping, learning rate, lineage and identity. The same runs give
+the same bytes: there is no time in it.
+
+  dacapo report runs -o report.html
+  dacapo report baseline forks --csv tables --png plots --title \"Perturbed at epoch 29\"
+
+The runs are only read, in the state of their latest checkpoint, and may be going on.")]
+    Report(ReportArgs),
     /// Go on with a run that another program has trained.
     #[command(long_about = "\
 Go on with a run that another program has trained.
@@ -342,6 +357,37 @@ pub struct LineageArgs {
     /// Print the runs as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run folders, or folders that hold some or an ablation.json.
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// The page to write.
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
+    /// The page's title.
+    #[arg(long, default_value = Self::TITLE)]
+    pub title: String,
+    /// Write the values of every plot, and the tables, as CSV files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub csv: Option<PathBuf>,
+    /// Write every plot as a PNG file (1680 pixels wide) into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub png: Option<PathBuf>,
+    /// Replace the files that this command writes where they exist; no other file is touched.
+    #[arg(long)]
+    pub force: bool,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ReportArgs {
+    /// The title of a page that was given none.
+    pub const TITLE: &'static str = "Training runs";
 }
 
 /// Arguments of `import`.

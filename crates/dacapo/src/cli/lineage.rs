@@ -19,7 +19,7 @@ struct Run {
 }
 
 /// How deep below a folder runs are looked for.
-const DEPTH: usize = 4;
+pub(crate) const DEPTH: usize = 4;
 
 pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
     let mut folders = Vec::new();
@@ -50,8 +50,8 @@ pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
     Ok(0)
 }
 
-/// Collects the run folders in and below `folder`.
-fn find(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), CliError> {
+/// Collects the run folders in `folder` and, `depth` levels deep, below it.
+pub(crate) fn find(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), CliError> {
     let refuse = |error: std::io::Error| {
         CliError::input(
             format!("cannot list {}: {error}", folder.display()),

@@ -18,6 +18,7 @@ mod on_device;
 mod open_cuda;
 mod output;
 mod plan;
+mod report;
 mod run_dir;
 mod signals;
 mod stand_ins;
@@ -64,6 +65,7 @@ pub fn main() -> i32 {
         Command::Fork(args) => fork::fork(args),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Lineage(args) => lineage::lineage(args),
+        Command::Report(args) => report::report(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
     };
