@@ -25,7 +25,7 @@ pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
     let mut folders = Vec::new();
     for folder in &args.folders {
         let before = folders.len();
-        find(folder, DEPTH, &mut folders)?;
+        find(folder, DEPTH, &is_run, &mut folders)?;
         if folders.len() == before {
             return Err(CliError::input(
                 format!("there is no run in {}", folder.display()),
@@ -50,15 +50,25 @@ pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
     Ok(0)
 }
 
-/// Collects the run folders in `folder` and, `depth` levels deep, below it.
-pub(crate) fn find(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), CliError> {
+/// Whether this is a run folder.
+pub(crate) fn is_run(folder: &Path) -> bool {
+    folder.join("checkpoints").is_dir() && folder.join(RunFolder::LATEST).is_file()
+}
+
+/// Collects the folders like that in and below `folder`.
+pub(crate) fn find(
+    folder: &Path,
+    depth: usize,
+    is: &dyn Fn(&Path) -> bool,
+    out: &mut Vec<PathBuf>,
+) -> Result<(), CliError> {
     let refuse = |error: std::io::Error| {
         CliError::input(
             format!("cannot list {}: {error}", folder.display()),
             "Give a folder that can be read",
         )
     };
-    if folder.join("checkpoints").is_dir() && folder.join(RunFolder::LATEST).is_file() {
+    if is(folder) {
         out.push(folder.to_owned());
     }
     if depth == 0 {
@@ -68,7 +78,7 @@ pub(crate) fn find(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Resul
         let entry = entry.map_err(refuse)?;
         // Links are not followed: they could lead round in a circle.
         if entry.file_type().map_err(refuse)?.is_dir() && entry.file_name() != "checkpoints" {
-            find(&entry.path(), depth - 1, out)?;
+            find(&entry.path(), depth - 1, is, out)?;
         }
     }
     Ok(())

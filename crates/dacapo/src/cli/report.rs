@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     args::ReportArgs,
     checkpoint_file::read_payload,
-    lineage::{DEPTH, find},
+    lineage::{DEPTH, find, is_run},
     output::{print, print_json},
 };
 use crate::CliError;
@@ -106,24 +106,27 @@ fn within(folder: &Path, files: Vec<OutputFile>) -> impl Iterator<Item = (PathBu
 
 /// Reads all that the report is about.
 fn collect(args: &ReportArgs) -> Result<Report, CliError> {
-    let mut folders = Vec::new();
-    let mut ablations = Vec::new();
+    let (mut folders, mut ablated) = (Vec::new(), Vec::new());
     for folder in &args.folders {
-        let (runs_before, ablations_before) = (folders.len(), ablations.len());
-        find(folder, DEPTH, &mut folders)?;
-        let file = folder.join(ABLATION);
-        if file.is_file() {
-            ablations.push(ReportAblation {
-                label: folder.display().to_string(),
-                ablation: read_ablation(&file)?,
-            });
-        }
-        if folders.len() == runs_before && ablations.len() == ablations_before {
+        let before = folders.len() + ablated.len();
+        find(folder, DEPTH, &is_run, &mut folders)?;
+        let is_ablation = |folder: &Path| folder.join(ABLATION).is_file();
+        find(folder, DEPTH, &is_ablation, &mut ablated)?;
+        if folders.len() + ablated.len() == before {
             return Err(CliError::input(
                 format!("there is no run and no {ABLATION} in {}", folder.display()),
                 "Give a run folder, or a folder that holds some",
             ));
         }
+    }
+    ablated.sort();
+    ablated.dedup();
+    let mut ablations = Vec::new();
+    for folder in &ablated {
+        ablations.push(ReportAblation {
+            label: folder.display().to_string(),
+            ablation: read_ablation(&folder.join(ABLATION))?,
+        });
     }
     folders.sort();
     folders.dedup();
