@@ -39,7 +39,9 @@ fn fork(sandbox: &Sandbox, at: &str, out: &str, more: &[&str]) -> String {
 
 #[track_caller]
 fn go_on(sandbox: &Sandbox, run: &str) -> TrainerRecord {
-    sandbox.run(["resume", run]).expect_code(0);
+    let told = sandbox.run(["resume", run]).expect_code(0).out;
+    // Training its configuration does not make a branch.
+    assert!(!told.contains("--stop-after-step"), "{told}");
     sandbox.latest(run)
 }
 

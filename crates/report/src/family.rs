@@ -73,11 +73,23 @@ fn origin(run: &ReportRun, runs: &[ReportRun]) -> Option<Origin> {
     let forks = run.forks.iter().enumerate().rev();
     forks
         .filter_map(|(fork, source)| {
-            let other = runs.iter().position(|other| {
+            let is_it = |other: &ReportRun| {
                 // An ancestor has fewer: whatever the ids say, no circle comes about.
                 other.run_id == source.run_id && other.forks.len() < run.forks.len()
-            });
+            };
+            let found = (0..runs.len()).filter(|other| is_it(&runs[*other]));
+            // The same run in another precision or on another device has the same id.
+            let other = found.min_by_key(|other| !same_machine(run, &runs[*other]));
             other.map(|run| Origin { run, fork })
         })
         .next()
+}
+
+/// Whether two runs have the same identity, settings aside.
+fn same_machine(a: &ReportRun, b: &ReportRun) -> bool {
+    let parts = |run: &ReportRun| -> Vec<(String, String)> {
+        let parts = run.identity.iter().filter(|(key, _)| key != "config_hash");
+        parts.cloned().collect()
+    };
+    parts(a) == parts(b)
 }

@@ -12,6 +12,7 @@ use super::{
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
+    summary::program,
 };
 use crate::{
     CliError,
@@ -222,6 +223,9 @@ fn text(told: &Value, perturbation: Option<&Perturbation>) -> String {
     }
     let changes = told["changes"].as_array().map_or(&[][..], Vec::as_slice);
     for change in changes {
+        if change["key"] == "perturbation" {
+            continue;
+        }
         let word = |key: &str| change[key].as_str().unwrap_or_default();
         let (key, from, to) = (word("key"), word("from"), word("to"));
         text.push_str(&format!("  changed      {key}: {from} -> {to}\n"));
@@ -230,7 +234,8 @@ fn text(told: &Value, perturbation: Option<&Perturbation>) -> String {
         text.push_str("  changed      nothing\n");
     }
     text.push_str(&format!(
-        "  state        {hash}\nnext:\n  dacapo resume {out}\n"
+        "  state        {hash}\nnext:\n  {} resume {out}\n",
+        program()
     ));
     text
 }

@@ -9,6 +9,7 @@ use super::{
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
+    summary::program,
 };
 use crate::{
     CliError,
@@ -136,7 +137,7 @@ fn text<B: Compute>(
     }
     let end = match trainer.is_finished() {
         true => "  the run has ended: raise train.epochs or patience to go on\n".to_owned(),
-        false => format!("next:\n  dacapo resume {root}\n"),
+        false => format!("next:\n  {} resume {root}\n", program()),
     };
     out.push_str(&format!("  state        {hash}\n{end}"));
     out

@@ -1,7 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use dacapo_trainer::{RunFolder, TrainerRecord};
 use serde_json::{Value, json};
@@ -105,41 +102,41 @@ fn to_json(run: &Run) -> Value {
 
 /// Every run below the one that it was branched off.
 fn to_text(runs: &[Run]) -> String {
-    let mut by_parent: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
-    let mut roots = Vec::new();
-    for run in runs {
-        let parent = run.record.run.parent.as_ref();
-        let here = parent.filter(|parent| {
-            let mut others = runs.iter();
-            others.any(|other| other.record.run.run_id == parent.run_id)
-        });
-        match here {
-            Some(parent) => by_parent.entry(&parent.run_id).or_default().push(run),
-            None => roots.push(run),
-        }
-    }
-    let order = |run: &&Run| {
-        let step = run.record.run.parent.as_ref().map(|parent| parent.step);
-        (step, run.folder.clone())
-    };
-    for children in by_parent.values_mut() {
-        children.sort_by_key(order);
-    }
+    let parents: Vec<Option<usize>> = runs.iter().map(|run| parent(run, runs)).collect();
     let mut out = String::new();
-    for root in roots {
-        write(&mut out, root, &by_parent, "", "", &mut Vec::new());
+    for root in (0..runs.len()).filter(|run| parents[*run].is_none()) {
+        write(&mut out, root, runs, &parents, ["", ""]);
     }
     out
 }
 
-fn write<'a>(
+/// The run that `run` was branched off, if it is here.
+fn parent(run: &Run, runs: &[Run]) -> Option<usize> {
+    let parent = run.record.run.parent.as_ref()?;
+    let forks = |run: &Run| {
+        let events = run.record.run.lineage.iter();
+        events.filter(|event| event.forked.is_some()).count()
+    };
+    // A parent has fewer: whatever the ids say, no circle comes about.
+    let is_it = |other: &Run| other.record.run.run_id == parent.run_id && forks(other) < forks(run);
+    let found = (0..runs.len()).filter(|other| is_it(&runs[*other]));
+    // The same run in another precision or on another device has the same id.
+    let same_machine = |other: &Run| {
+        let changes = run.record.identity.changes(&other.record.identity);
+        changes.iter().all(|change| change.key == "config_hash")
+    };
+    found.min_by_key(|other| !same_machine(&runs[*other]))
+}
+
+/// Writes a run after `indent[0]` and what belongs to it after `indent[1]`.
+fn write(
     out: &mut String,
-    run: &'a Run,
-    by_parent: &BTreeMap<&str, Vec<&'a Run>>,
-    first: &str,
-    rest: &str,
-    above: &mut Vec<&'a str>,
+    index: usize,
+    runs: &[Run],
+    parents: &[Option<usize>],
+    indent: [&str; 2],
 ) {
+    let ([first, rest], run) = (indent, &runs[index]);
     let (record, state) = (&run.record, &run.record.run);
     let stopping = &record.early_stopping;
     let best = match (stopping.best, stopping.best_epoch) {
@@ -166,27 +163,30 @@ fn write<'a>(
         record.data.epoch,
         state.global_step,
     ));
-    let children = match above.contains(&state.run_id.as_str()) {
-        // Two folders with the same run: its branches are shown once.
-        true => &[][..],
-        false => by_parent
-            .get(state.run_id.as_str())
-            .map_or(&[][..], Vec::as_slice),
+    let mut children: Vec<usize> = (0..runs.len())
+        .filter(|child| parents[*child] == Some(index))
+        .collect();
+    let step = |child: &usize| {
+        runs[*child]
+            .record
+            .run
+            .parent
+            .as_ref()
+            .map(|parent| parent.step)
     };
+    children.sort_by_key(|child| (step(child), *child));
     let bar = if children.is_empty() { " " } else { "│" };
     for line in origin(record) {
         out.push_str(&format!("{rest}{bar}    {line}\n"));
     }
-    above.push(&state.run_id);
-    for (index, child) in children.iter().enumerate() {
-        let (first, below) = match index + 1 == children.len() {
+    for (at, child) in children.iter().enumerate() {
+        let (first, below) = match at + 1 == children.len() {
             true => ("└─ ", "   "),
             false => ("├─ ", "│  "),
         };
         let (first, below) = (format!("{rest}{first}"), format!("{rest}{below}"));
-        write(out, child, by_parent, &first, &below, above);
+        write(out, *child, runs, parents, [&first, &below]);
     }
-    above.pop();
 }
 
 /// Where a run comes from and what happened to it, a line each.

@@ -142,7 +142,9 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
                     out,
                     "  {program} inspect {root}    what the checkpoint holds"
                 )?;
-                if self.saved.is_none() {
+                // A branch or an import is not made by training its configuration.
+                let made_here = self.trainer.settings().parent.is_none();
+                if self.saved.is_none() && made_here {
                     writeln!(
                         out,
                         "  the same run in two halves, and the proof that no bit differs{of}:\n    \
@@ -168,7 +170,7 @@ fn outcome_key(outcome: Outcome) -> &'static str {
 }
 
 /// How the user called this program.
-fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     match std::env::var_os("CARGO") {
         Some(_) => "cargo run --release --",
         None => "dacapo",

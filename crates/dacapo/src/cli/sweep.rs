@@ -16,6 +16,7 @@ use super::{
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     signals::Signals,
+    summary::program,
     sweep_table::{SweepTable, row},
     train::go_on,
 };
@@ -209,11 +210,12 @@ fn finish(args: &SweepArgs, plan: &SweepPlan, points: &[SweepPoint]) -> Result<i
     match args.json {
         true => print_json(&json!(table.rows))?,
         false => print(&format!(
-            "{}\n{} branches of {}; table.csv and table.md are in {}\nnext:\n  dacapo lineage {} {}\n",
+            "{}\n{} branches of {}; table.csv and table.md are in {}\nnext:\n  {} lineage {} {}\n",
             table.markdown(),
             points.len(),
             plan.baseline.display(),
             args.out.display(),
+            program(),
             plan.baseline.display(),
             args.out.display(),
         ))?,
