@@ -280,6 +280,19 @@ fn other_seed_changes_what_was_before() {
             .collect::<Vec<_>>()
     };
     assert_eq!(streams(&start), streams(&parent));
+    // The lineage names the parent's state, not one with the other seed.
+    let hash = parent
+        .clone()
+        .state_hash::<burn_flex::Flex>()
+        .expect("a hash");
+    assert_eq!(
+        start.run.lineage[0]
+            .forked
+            .as_ref()
+            .expect("a branch")
+            .state_hash,
+        hash
+    );
     assert_ne!(start.rng, parent.rng);
     let end = go_on(&sandbox, "seed");
     assert_ne!(end.adapters, sandbox.latest("whole").adapters);

@@ -36,6 +36,12 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         changes: Vec<SettingChange>,
         allow_identity_change: bool,
     ) -> Result<Self, TrainerError> {
+        // The parent's state, before anything of it is changed.
+        let source = ForkSource {
+            run_id: record.run.run_id.clone(),
+            state_hash: record.clone().state_hash::<B::InnerBackend>()?,
+            changes,
+        };
         let mut restored = RngHub::from_record(&record.rng)?;
         let names: Vec<&str> = rng.names().collect();
         restored.expect_streams(&names)?;
@@ -48,11 +54,6 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             record.rng = restored.to_record();
         }
 
-        let source = ForkSource {
-            run_id: record.run.run_id.clone(),
-            state_hash: record.clone().state_hash::<B::InnerBackend>()?,
-            changes,
-        };
         let mut trainer = Self::new(task, model, settings, identity, rng, device)?;
         trainer.settings.parent = Some(Parent {
             run_id: source.run_id.clone(),
