@@ -1,7 +1,7 @@
 //! Going on from where another program stopped.
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_optim::{Optimizer, Scheduler, SchedulerRecord};
+use dacapo_optim::{Scheduler, SchedulerRecord};
 
 use crate::{
     EarlyStopping, EpochRow, Imported, LineageEvent, Parent, PartialEpoch, ResetOptimizer,
@@ -64,14 +64,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                         ));
                     }
                 }
-                Optimizer::from_record(
-                    &record,
-                    &self.trainable,
-                    &self.settings.optimizer,
-                    &self.device,
-                )?
+                self.optimizer_from(&record)?
             }
-            None => Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?,
+            None => self.fresh_optimizer()?,
         };
 
         let (history, early_stopping) = self.history_of(metrics, steps_per_epoch)?;

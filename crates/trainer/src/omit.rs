@@ -6,7 +6,7 @@ use burn::{
     module::AutodiffModule,
     tensor::{TensorData, backend::AutodiffBackend},
 };
-use dacapo_optim::{Optimizer, OptimizerRecord, Scheduler};
+use dacapo_optim::{OptimizerRecord, Scheduler};
 use dacapo_rng::RngHub;
 
 use crate::{EarlyStopping, Omission, Task, Trainer, TrainerError, TrainerRecord, module_state};
@@ -70,10 +70,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                     }
                 }
             })?,
-            Omission::Optimizer => {
-                self.optimizer =
-                    Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?;
-            }
+            Omission::Optimizer => self.optimizer = self.fresh_optimizer()?,
             Omission::Scheduler => self.scheduler = Scheduler::new(self.settings.schedule)?,
             Omission::Shuffle => {
                 self.shuffle_from = self.epoch;
@@ -104,12 +101,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     ) -> Result<(), TrainerError> {
         let mut record = self.optimizer.to_record()?;
         edit(&mut record);
-        self.optimizer = Optimizer::from_record(
-            &record,
-            &self.trainable,
-            &self.settings.optimizer,
-            &self.device,
-        )?;
+        self.optimizer = self.optimizer_from(&record)?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Going on from a record: everything is checked before anything is used.
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_optim::{Optimizer, ParamSpec, Scheduler};
+use dacapo_optim::{ParamSpec, Scheduler};
 use dacapo_rng::RngHub;
 
 use crate::{
@@ -66,12 +66,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         module_state::check_tensors("buffers", &buffers, &record.buffers, OTHER_RUN)?;
 
         self.rng = restored;
-        self.optimizer = Optimizer::from_record(
-            &record.optimizer,
-            &self.trainable,
-            &self.settings.optimizer,
-            &self.device,
-        )?;
+        self.optimizer = self.optimizer_from(&record.optimizer)?;
         self.scheduler = Scheduler::from_record(&record.scheduler, &self.settings.schedule)?;
         self.model = module_state::set_data(self.model.clone(), &record.adapters);
         self.model = module_state::set_data(self.model.clone(), &record.buffers);

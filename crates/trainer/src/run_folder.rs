@@ -47,6 +47,15 @@ impl RunFolder {
         Ok(self.store.pointer(Self::LATEST)?)
     }
 
+    /// The newest committed checkpoint.
+    ///
+    /// # Errors
+    /// A pointer that is malformed or points to nothing, a file that is damaged, foreign or
+    /// incomplete.
+    pub fn load_latest(&self) -> Result<Option<TrainerRecord>, TrainerError> {
+        self.latest()?.map(|name| self.load(&name)).transpose()
+    }
+
     /// Name of the best checkpoint.
     ///
     /// # Errors

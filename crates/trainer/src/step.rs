@@ -6,7 +6,6 @@ use burn::{
     module::AutodiffModule,
     tensor::{Tensor, backend::AutodiffBackend},
 };
-use dacapo_optim::Optimizer;
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::{
@@ -30,8 +29,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             return Ok(None);
         }
         if self.position == 0 && self.settings.reset_optimizer == ResetOptimizer::EveryEpoch {
-            self.optimizer =
-                Optimizer::new(&self.settings.optimizer, &self.trainable, &self.device)?;
+            self.optimizer = self.fresh_optimizer()?;
         }
 
         let step = self.global_step + 1;

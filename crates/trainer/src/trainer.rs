@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
-use dacapo_optim::{Optimizer, ParamSpec, Scheduler};
+use dacapo_optim::{Optimizer, OptimizerRecord, ParamSpec, Scheduler};
 use dacapo_rng::{RngHub, epoch_permutation};
 
 use crate::{
@@ -238,6 +238,26 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let perturbation = self.settings.perturbation.as_ref();
         perturbation
             .filter(|perturbation| perturbation.kind == kind && perturbation.is_active(step))
+    }
+
+    /// An optimizer before its first step.
+    pub(crate) fn fresh_optimizer(&self) -> Result<Optimizer<B::InnerBackend>, TrainerError> {
+        let settings = &self.settings.optimizer;
+        Ok(Optimizer::new(settings, &self.trainable, &self.device)?)
+    }
+
+    /// The optimizer that a record holds.
+    pub(crate) fn optimizer_from(
+        &self,
+        record: &OptimizerRecord,
+    ) -> Result<Optimizer<B::InnerBackend>, TrainerError> {
+        let settings = &self.settings.optimizer;
+        Ok(Optimizer::from_record(
+            record,
+            &self.trainable,
+            settings,
+            &self.device,
+        )?)
     }
 
     /// The run's id.

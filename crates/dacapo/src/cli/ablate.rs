@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use dacapo_models::{ConvNet, Vit};
 use dacapo_record::{FsStorage, commit};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -8,16 +7,15 @@ use serde_json::json;
 use super::{
     args::AblateArgs,
     on_device::{OnDevice, on_device},
+    on_job::{OnJob, on_job},
     output::{print, print_json},
     run_dir,
 };
 use crate::{
     CliError,
     ablation::ablate as ablate_run,
-    clip_hba::ClipSession,
     compute::Compute,
-    config::{ModelKind, RunConfig, load_config},
-    digits::Session,
+    config::{RunConfig, load_config},
     job::Job,
 };
 
@@ -38,7 +36,7 @@ pub(crate) fn ablate(args: &AblateArgs) -> Result<i32, CliError> {
     resume_at.sort_unstable();
     resume_at.dedup();
     let work = Work {
-        root: run_dir::choose(Some(&args.out), "ablation")?,
+        root: run_dir::free(&args.out)?,
         config,
         resume_at,
         command: command(args),
@@ -61,52 +59,53 @@ fn command(args: &AblateArgs) -> String {
 
 impl OnDevice for Work {
     fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
-        match self.config.model.kind {
-            ModelKind::Vit => execute::<B, Session<B, Vit<B>>>(self, device),
-            ModelKind::ConvNet => execute::<B, Session<B, ConvNet<B>>>(self, device),
-            ModelKind::Clip => execute::<B, ClipSession<B>>(self, device),
-        }
+        on_job::<B, _>(self.config.model.kind, device, self)
     }
 }
 
-fn execute<B: Compute, J: Job<B>>(mut work: Work, device: &B::Device) -> Result<i32, CliError> {
-    let mut job = J::start(&mut work.config, device)?;
-    run_dir::create(&work.root, &work.config)?;
-    // Drawn on terminals only.
-    let bar = ProgressBar::new_spinner();
-    let found = ablate_run(job.trainer_mut(), &work.resume_at, &work.command, |what| {
-        bar.set_message(what.to_owned());
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
-    let found = found.inspect_err(|_| {
-        // Only what was made here; the error that is on its way says more.
-        let _ = std::fs::remove_dir_all(&work.root);
-    })?;
-    let text = serde_json::to_string_pretty(&found).expect("an ablation is plain data") + "\n";
-    commit(
-        &FsStorage,
-        &work.root.join("ablation.json"),
-        text.as_bytes(),
-    )?;
-    commit(
-        &FsStorage,
-        &work.root.join("ablation.csv"),
-        found.csv().as_bytes(),
-    )?;
-    let table = found.markdown();
-    commit(&FsStorage, &work.root.join("ablation.md"), table.as_bytes())?;
-    match work.json {
-        true => print_json(&json!(found))?,
-        false => print(&format!(
-            "{table}\nbaseline: run {}, {} epochs of {} steps, state {}\n\
+impl OnJob for Work {
+    type Out = i32;
+
+    fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<i32, CliError> {
+        let mut work = self;
+        let mut job = J::start(&mut work.config, device)?;
+        run_dir::create(&work.root, &work.config)?;
+        // Drawn on terminals only.
+        let bar = ProgressBar::new_spinner();
+        let found = ablate_run(job.trainer_mut(), &work.resume_at, &work.command, |what| {
+            bar.set_message(what.to_owned());
+            bar.inc(1);
+        });
+        bar.finish_and_clear();
+        let found = found.inspect_err(|_| {
+            // Only what was made here; the error that is on its way says more.
+            let _ = std::fs::remove_dir_all(&work.root);
+        })?;
+        let text = serde_json::to_string_pretty(&found).expect("an ablation is plain data") + "\n";
+        commit(
+            &FsStorage,
+            &work.root.join("ablation.json"),
+            text.as_bytes(),
+        )?;
+        commit(
+            &FsStorage,
+            &work.root.join("ablation.csv"),
+            found.csv().as_bytes(),
+        )?;
+        let table = found.markdown();
+        commit(&FsStorage, &work.root.join("ablation.md"), table.as_bytes())?;
+        match work.json {
+            true => print_json(&json!(found))?,
+            false => print(&format!(
+                "{table}\nbaseline: run {}, {} epochs of {} steps, state {}\n\
              written: ablation.json, ablation.csv and ablation.md in {}\n",
-            found.baseline.run_id,
-            found.baseline.stopped_epoch,
-            found.steps_per_epoch,
-            found.baseline.state_hash,
-            work.root.display()
-        ))?,
+                found.baseline.run_id,
+                found.baseline.stopped_epoch,
+                found.steps_per_epoch,
+                found.baseline.state_hash,
+                work.root.display()
+            ))?,
+        }
+        Ok(0)
     }
-    Ok(0)
 }

@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use dacapo_models::{ConvNet, Vit};
 use dacapo_trainer::{
     Info, Observer, Perturbation, PerturbationKind, RunFolder, SettingChange, TrainerRecord,
 };
@@ -10,16 +9,15 @@ use super::{
     args::{ForkArgs, ForkPoint, LengthUnit},
     observer::RunObserver,
     on_device::{OnDevice, on_device},
+    on_job::{OnJob, on_job},
     output::{print, print_json},
     run_dir,
     summary::program,
 };
 use crate::{
     CliError,
-    clip_hba::ClipSession,
     compute::Compute,
-    config::{ModelKind, RunConfig, load_config},
-    digits::Session,
+    config::{RunConfig, load_config},
     job::Job,
     setup::steps_per_epoch,
 };
@@ -44,7 +42,7 @@ pub(super) struct Window {
 }
 
 pub(crate) fn fork(args: &ForkArgs) -> Result<i32, CliError> {
-    run_dir::choose(Some(&args.out), "fork")?;
+    run_dir::free(&args.out)?;
     let window = args.perturb.map(|kind| Window {
         kind,
         length: args.length,
@@ -65,8 +63,16 @@ struct Fork<'a> {
 
 impl OnDevice for Fork<'_> {
     fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
+        on_job::<B, _>(self.branch.config.model.kind, device, self)
+    }
+}
+
+impl OnJob for Fork<'_> {
+    type Out = i32;
+
+    fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<i32, CliError> {
         let perturbation = self.branch.config.perturbation.clone();
-        let told = self.branch.make::<B>(device)?;
+        let (_, told) = self.branch.make::<B, J>(device)?;
         match self.args.json {
             true => print_json(&told)?,
             false => print(&text(&told, perturbation.as_ref()))?,
@@ -115,16 +121,16 @@ impl Branch {
         })
     }
 
-    /// Makes the run folder, and tells what it holds.
-    pub(super) fn make<B: Compute>(self, device: &B::Device) -> Result<Value, CliError> {
-        match self.config.model.kind {
-            ModelKind::Vit => self.make_job::<B, Session<B, Vit<B>>>(device),
-            ModelKind::ConvNet => self.make_job::<B, Session<B, ConvNet<B>>>(device),
-            ModelKind::Clip => self.make_job::<B, ClipSession<B>>(device),
-        }
+    /// The settings of the branch.
+    pub(super) fn config(&self) -> &RunConfig {
+        &self.config
     }
 
-    fn make_job<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<Value, CliError> {
+    /// Makes the run folder; gives the branch, and what to tell of it.
+    pub(super) fn make<B: Compute, J: Job<B>>(
+        self,
+        device: &B::Device,
+    ) -> Result<(J, Value), CliError> {
         let Self {
             run,
             out,
@@ -153,9 +159,8 @@ impl Branch {
         let record = trainer.to_record(observer.info())?;
         let hash = record.clone().state_hash::<B::InnerBackend>()?;
         folder.save::<B::InnerBackend>(&name, record, best.as_ref() == Some(&name))?;
-        let told = json!({
+        let mut told = json!({
             "event": "fork",
-            "run": out,
             "run_id": trainer.run_id(),
             "parent": parent,
             "step": trainer.global_step(),
@@ -163,8 +168,10 @@ impl Branch {
             "changes": told_changes,
             "state_hash": hash,
         });
+        // Not where it is: a folder can be moved, and a sweep moves it.
         observer.note(&told)?;
-        Ok(told)
+        told["run"] = json!(out);
+        Ok((job, told))
     }
 }
 

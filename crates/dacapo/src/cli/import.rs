@@ -54,7 +54,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<i32, CliError> {
         }
     }
     let work = Import {
-        root: run_dir::choose(Some(&args.out), "import")?,
+        root: run_dir::free(&args.out)?,
         config,
         files,
         fresh_optimizer: args.fresh_optimizer,

@@ -34,9 +34,7 @@ pub(crate) fn lineage(args: &LineageArgs) -> Result<i32, CliError> {
     folders.dedup();
     let mut runs = Vec::new();
     for folder in folders {
-        let run = RunFolder::new(&folder);
-        if let Some(name) = run.latest()? {
-            let record = run.load(&name)?;
+        if let Some(record) = RunFolder::new(&folder).load_latest()? {
             runs.push(Run { folder, record });
         }
     }

@@ -14,6 +14,7 @@ mod kernel_cache;
 mod lineage;
 mod observer;
 mod on_device;
+mod on_job;
 #[cfg(feature = "cuda")]
 mod open_cuda;
 mod output;

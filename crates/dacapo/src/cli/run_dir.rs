@@ -18,21 +18,26 @@ const CONFIG: &str = "config.toml";
 /// Nothing is made yet.
 pub(crate) fn choose(asked: Option<&Path>, name: &str) -> Result<PathBuf, CliError> {
     if let Some(path) = asked {
-        return match path.exists() {
-            true => Err(CliError::input(
-                format!("the run folder {} exists already", path.display()),
-                format!(
-                    "Go on with it by `dacapo resume {}`, or choose another --out",
-                    path.display()
-                ),
-            )),
-            false => Ok(path.to_owned()),
-        };
+        return free(path);
     }
     let free = (1..10_000)
         .map(|number| PathBuf::from(format!("runs/{name}-{number:03}")))
         .find(|path| !path.exists());
     free.ok_or_else(|| CliError::input("runs/ is full", "Choose a folder with --out"))
+}
+
+/// This folder, unless it exists.
+pub(crate) fn free(path: &Path) -> Result<PathBuf, CliError> {
+    match path.exists() {
+        true => Err(CliError::input(
+            format!("the run folder {} exists already", path.display()),
+            format!(
+                "Go on with it by `dacapo resume {}`, or choose another --out",
+                path.display()
+            ),
+        )),
+        false => Ok(path.to_owned()),
+    }
 }
 
 /// Makes the folder and writes the configuration into it. On failure nothing is left.

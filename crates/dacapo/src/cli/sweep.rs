@@ -6,7 +6,7 @@ use std::{
 };
 
 use dacapo_record::{FsStorage, commit};
-use dacapo_trainer::{RunFolder, StopReason};
+use dacapo_trainer::{Info, RunFolder, StopReason};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -14,16 +14,19 @@ use super::{
     args::{ForkPoint, LengthUnit, SweepArgs},
     fork::{Branch, Window},
     on_device::{OnDevice, on_device},
+    on_job::{OnJob, on_job},
     output::{print, print_json},
+    run_dir,
     signals::Signals,
     summary::program,
     sweep_table::{SweepTable, row},
-    train::go_on,
+    train,
 };
 use crate::{
     CliError,
     compute::Compute,
     config::{SweepPlan, SweepPoint},
+    job::Job,
 };
 
 /// The plan's copy in the sweep's folder.
@@ -141,7 +144,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a branch, unless it is there, and trains it to its end, unless it is.
+/// Makes a branch, unless it is there, and trains it to its end, unless it is. What a signal
+/// stops goes on with the same command.
 fn branch<B: Compute>(
     root: &Path,
     plan: &SweepPlan,
@@ -149,43 +153,80 @@ fn branch<B: Compute>(
     device: &B::Device,
 ) -> Result<(), CliError> {
     let folder = root.join(point.name());
-    if !folder.exists() {
-        // Whole before it has its name: whatever interrupts this leaves nothing half made.
-        let new = root.join(format!(".new-{}", point.name()));
-        let refuse = |error: std::io::Error| {
-            CliError::input(
-                format!("cannot make {}: {error}", folder.display()),
-                "Free space or fix the folder's permissions",
-            )
-        };
-        if new.exists() {
-            std::fs::remove_dir_all(&new).map_err(refuse)?;
-        }
-        let window = Window {
-            kind: point.kind,
-            length: plan.length,
-            unit: LengthUnit::Epoch,
-            seed: point.seed,
-            factor: plan.factor_of(point.kind),
-        };
-        let at = ForkPoint::Epoch(point.at);
-        Branch::plan(&plan.baseline, &at, &new, Some(window), &plan.set)?.make::<B>(device)?;
-        std::fs::rename(&new, &folder).map_err(refuse)?;
+    if folder.exists() {
+        let kind = run_dir::read_config(&folder)?.model.kind;
+        return on_job::<B, _>(kind, device, GoOn { folder });
     }
-    // What a signal has stopped goes on with the same command.
-    go_on::<B>(&folder, device).map(drop)
+    // Whole before it has its name: whatever interrupts this leaves nothing half made.
+    let new = root.join(format!(".new-{}", point.name()));
+    if new.exists() {
+        std::fs::remove_dir_all(&new).map_err(|error| cannot_make(&folder, &error))?;
+    }
+    let window = Window {
+        kind: point.kind,
+        length: plan.length,
+        unit: LengthUnit::Epoch,
+        seed: point.seed,
+        factor: plan.factor_of(point.kind),
+    };
+    let at = ForkPoint::Epoch(point.at);
+    let branch = Branch::plan(&plan.baseline, &at, &new, Some(window), &plan.set)?;
+    let kind = branch.config().model.kind;
+    let begin = Begin {
+        folder,
+        new,
+        branch,
+    };
+    on_job::<B, _>(kind, device, begin)
+}
+
+/// A branch that is not there yet: made in `new`, it becomes `folder`.
+struct Begin {
+    folder: PathBuf,
+    new: PathBuf,
+    branch: Branch,
+}
+
+impl OnJob for Begin {
+    type Out = ();
+
+    fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<(), CliError> {
+        let config = self.branch.config().clone();
+        let (job, _) = self.branch.make::<B, J>(device)?;
+        std::fs::rename(&self.new, &self.folder)
+            .map_err(|error| cannot_make(&self.folder, &error))?;
+        train::finish(job, &self.folder, &config, Info::default())
+    }
+}
+
+/// A branch that is there.
+struct GoOn {
+    folder: PathBuf,
+}
+
+impl OnJob for GoOn {
+    type Out = ();
+
+    fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<(), CliError> {
+        train::go_on::<B, J>(&self.folder, device)
+    }
+}
+
+fn cannot_make(folder: &Path, error: &std::io::Error) -> CliError {
+    CliError::input(
+        format!("cannot make {}: {error}", folder.display()),
+        "Free space or fix the folder's permissions",
+    )
 }
 
 fn finish(args: &SweepArgs, plan: &SweepPlan, points: &[SweepPoint]) -> Result<i32, CliError> {
     let latest = |root: &Path| {
-        let folder = RunFolder::new(root);
-        match folder.latest()? {
-            Some(name) => Ok(folder.load(&name)?),
-            None => Err(CliError::input(
+        RunFolder::new(root).load_latest()?.ok_or_else(|| {
+            CliError::input(
                 format!("{} holds no checkpoint", root.display()),
                 "Give the same command again",
-            )),
-        }
+            )
+        })
     };
     let baseline = latest(&plan.baseline)?;
     let mut rows = Vec::new();

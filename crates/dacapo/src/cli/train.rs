@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use dacapo_models::{ConvNet, Vit};
 use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, Task, TrainerRecord, run};
 use serde_json::json;
 
@@ -8,16 +7,16 @@ use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
     observer::RunObserver,
     on_device::{OnDevice, on_device},
+    on_job::{OnJob, on_job},
     output::{print, print_json},
     run_dir,
     summary::{Summary, announcement},
 };
 use crate::{
     CliError,
-    clip_hba::{ClipSession, no_base},
+    clip_hba::no_base,
     compute::{Compute, DeviceName},
     config::{ModelKind, RunConfig, load_config},
-    digits::Session,
     job::Job,
 };
 
@@ -78,14 +77,10 @@ fn new_run(
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
-    let mut config = run_dir::read_config(&args.dir)?;
+    let (mut config, record) = stored(&args.dir)?;
     if let Some(epochs) = args.epochs {
         config.train.epochs = epochs;
     }
-    let folder = RunFolder::new(&args.dir);
-    let name = folder.latest()?.ok_or_else(|| no_checkpoint(&args.dir))?;
-    let record = Box::new(folder.load(&name)?);
-    run_dir::check_unchanged(&config, &record.run.config)?;
     let recorded = match record.identity.device.as_str() {
         "cpu" => DeviceName::Cpu,
         _ if cfg!(feature = "cuda") => DeviceName::Cuda(0),
@@ -98,7 +93,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         device: args.device.unwrap_or(recorded),
         kernel_cache: !args.no_kernel_cache,
         start: Start::Resume {
-            record,
+            record: Box::new(record),
             allow_identity_change: args.allow_identity_change,
         },
         stop_after: args.stop_after_step,
@@ -116,11 +111,15 @@ fn dispatch(plan: Plan) -> Result<i32, CliError> {
 
 impl OnDevice for Plan {
     fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
-        match self.config.model.kind {
-            ModelKind::Vit => execute::<B, Session<B, Vit<B>>>(self, device),
-            ModelKind::ConvNet => execute::<B, Session<B, ConvNet<B>>>(self, device),
-            ModelKind::Clip => execute::<B, ClipSession<B>>(self, device),
-        }
+        on_job::<B, _>(self.config.model.kind, device, self)
+    }
+}
+
+impl OnJob for Plan {
+    type Out = i32;
+
+    fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<i32, CliError> {
+        execute::<B, J>(self, device)
     }
 }
 
@@ -217,43 +216,42 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
     })
 }
 
-/// Goes on with the run in this folder to its end, without a word: for programs that train
-/// several.
-pub(super) fn go_on<B: Compute>(root: &Path, device: &B::Device) -> Result<Outcome, CliError> {
-    let config = run_dir::read_config(root)?;
-    match config.model.kind {
-        ModelKind::Vit => go_on_job::<B, Session<B, Vit<B>>>(root, &config, device),
-        ModelKind::ConvNet => go_on_job::<B, Session<B, ConvNet<B>>>(root, &config, device),
-        ModelKind::Clip => go_on_job::<B, ClipSession<B>>(root, &config, device),
-    }
-}
-
-fn go_on_job<B: Compute, J: Job<B>>(
+/// Goes on with the run in this folder to its end, unless it has ended, without a word: for
+/// programs that train several.
+pub(super) fn go_on<B: Compute, J: Job<B>>(
     root: &Path,
-    config: &RunConfig,
     device: &B::Device,
-) -> Result<Outcome, CliError> {
-    let folder = RunFolder::new(root);
-    let name = folder.latest()?.ok_or_else(|| no_checkpoint(root))?;
-    let record = folder.load(&name)?;
-    run_dir::check_unchanged(config, &record.run.config)?;
-    if record.early_stopping.triggered {
-        return Ok(Outcome::StoppedEarly);
-    }
-    if record.data.epoch >= config.train.epochs {
-        return Ok(Outcome::Completed);
+) -> Result<(), CliError> {
+    let (config, record) = stored(root)?;
+    if record.early_stopping.triggered || record.data.epoch >= config.train.epochs {
+        return Ok(());
     }
     let earlier = record.info.clone();
-    let mut job = J::resume(config, device, record, false)?;
+    let job = J::resume(&config, device, record, false)?;
+    finish(job, root, &config, earlier)
+}
+
+/// Trains `job`, whose run is in this folder, to its end or a signal, without a word.
+pub(super) fn finish<B: Compute, J: Job<B>>(
+    mut job: J,
+    root: &Path,
+    config: &RunConfig,
+    earlier: Info,
+) -> Result<(), CliError> {
     let trainer = job.trainer_mut();
     let mut observer = RunObserver::open(root, trainer, earlier)?;
-    Ok(run(
-        trainer,
-        &folder,
-        &config.checkpoint,
-        None,
-        &mut observer,
-    )?)
+    let folder = RunFolder::new(root);
+    run(trainer, &folder, &config.checkpoint, None, &mut observer)?;
+    Ok(())
+}
+
+/// The configuration and the latest state of the run in this folder, which agree.
+fn stored(root: &Path) -> Result<(RunConfig, TrainerRecord), CliError> {
+    let config = run_dir::read_config(root)?;
+    let latest = RunFolder::new(root).load_latest()?;
+    let record = latest.ok_or_else(|| no_checkpoint(root))?;
+    run_dir::check_unchanged(&config, &record.run.config)?;
+    Ok((config, record))
 }
 
 /// Refuses now what could not be written when the run ends.

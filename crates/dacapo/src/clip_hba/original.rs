@@ -65,8 +65,8 @@ pub fn read_original<B: Compute>(
         .into_iter()
         .chain(["train_loss".to_owned()])
         .collect();
-    read(&files.history)?;
-    let metrics = read_history(&files.history, files.epoch, &wanted)?;
+    let history = read(&files.history)?;
+    let metrics = read_history(&files.history, &history, files.epoch, &wanted)?;
     let epochs = metrics.len() as u64;
 
     let states = PthFile::from_bytes(&files.random_states, read(&files.random_states)?)?;

@@ -11,28 +11,29 @@ const COLUMNS: [(&str, &str); 4] = [
     ("behavioral_rsa_p_value", RSA_P),
 ];
 
-/// The original's `training_res.csv`: the metrics of every epoch up to `last` (as it counts),
+/// The `bytes` of the original's `training_res.csv` at `path`: the metrics of every epoch up to `last` (as it counts),
 /// in their order.
 ///
 /// Its rows count from 0, or, as in the published ones, from 1.
 ///
 /// # Errors
-/// A file that cannot be read, an unknown column, an epoch that is missing, doubled or out of
+/// A file that is no text, an unknown column, an epoch that is missing, doubled or out of
 /// order, a value that is no number: with the row. A metric of `wanted` that it does not have.
 pub(crate) fn read_history(
     path: &Path,
+    bytes: &[u8],
     last: u64,
     wanted: &[String],
 ) -> Result<Vec<BTreeMap<String, f64>>, CliError> {
     let refuse = |what: String, next: &str| {
         Err(CliError::input(format!("{}: {what}", path.display()), next))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        CliError::input(
-            format!("{} cannot be read: {error}", path.display()),
-            "Give a folder whose training_res.csv can be read",
-        )
-    })?;
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return refuse(
+            "it is no text in UTF-8".to_owned(),
+            "Give the file that the original's training wrote",
+        );
+    };
     let mut lines = text.lines().zip(1..);
     let header: Vec<&str> = match lines.next() {
         Some((line, _)) => line.split(',').map(str::trim).collect(),
