@@ -15,7 +15,10 @@ use dacapo::{
     job::Job,
     models::{ConvNet, Vit},
     optim::{AdamWConfig, MomentsRecord, ScheduleConfig},
-    trainer::{Direction, Info, Parent, PartialEpoch, TrainerRecord, payload_tree},
+    trainer::{
+        CheckpointPolicy, Direction, Event, Info, Observer, Omission, Parent, PartialEpoch,
+        RunFolder, StopReason, TrainerRecord, payload_tree,
+    },
 };
 use dacapo_tests::adamw;
 
@@ -398,5 +401,46 @@ fn altered_part_is_accepted() {
     for (path, edit) in edits {
         let refusal = run.refusal::<Vit<Cpu>>(edit);
         assert!(refusal.contains(path), "{path}: {refusal}");
+    }
+}
+
+/// Hears nothing, stops nothing.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn event(&mut self, _: &Event) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn info(&mut self) -> Info {
+        Info::default()
+    }
+
+    fn stop(&mut self) -> Option<StopReason> {
+        None
+    }
+}
+
+/// What an ablation moves is in no record: such a run must not be committed.
+#[test]
+fn ablated_run_is_saved_as_a_whole_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for omission in [Omission::Shuffle, Omission::Dropout] {
+        let run = transformer();
+        let mut session = run.resume::<Vit<Cpu>>(|_| {}).expect("its own state");
+        let omitted = session.trainer.omit(omission, &run.start);
+        omitted.expect("the start is its own");
+        let policy = CheckpointPolicy::default();
+        let root = RunFolder::new(folder.path().join("run"));
+        let refused = dacapo::trainer::run(&mut session.trainer, &root, &policy, None, &mut Deaf);
+        let refused = refused.expect_err("refused").to_string();
+        assert!(refused.contains("an ablation"), "{refused}");
+        assert!(!root.root().exists(), "something was committed");
+        // Back at a whole state, it is a run like any other.
+        session
+            .trainer
+            .rewind(run.middle.clone())
+            .expect("its own state");
+        assert_eq!(leaves(&finish(session)), leaves(&run.end));
     }
 }

@@ -38,7 +38,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// `start` is the state that this run began with.
     ///
     /// For ablations: a run that goes on from here is no run to keep. Its checkpoints could not
-    /// be told from whole ones.
+    /// be told from whole ones, and [`run`](crate::run) refuses it where they would lack a part
+    /// of the state.
     ///
     /// # Errors
     /// A `start` of another run.
@@ -93,6 +94,19 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             Omission::History => self.history.clear(),
         }
         Ok(())
+    }
+
+    /// Refuses a run whose record would not lead on to the same bits.
+    pub(crate) fn check_whole(&self) -> Result<(), TrainerError> {
+        match (self.shuffle_from, self.dropout_from) {
+            (0, 0) => Ok(()),
+            _ => Err(TrainerError::state(
+                "rng",
+                "every stream's own position",
+                "streams that an ablation has moved",
+                "Train a run that nothing was left out of",
+            )),
+        }
     }
 
     fn edit_optimizer(

@@ -14,7 +14,8 @@ use crate::{
 /// state that it leaves in memory is committed when this returns.
 ///
 /// # Errors
-/// Those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
+/// A trainer that an ablation has taken a stream's position from, which no checkpoint would
+/// hold; those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
 pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
     trainer: &mut Trainer<B, T>,
     folder: &RunFolder,
@@ -22,6 +23,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
     stop_after: Option<u64>,
     observer: &mut O,
 ) -> Result<Outcome, TrainerError> {
+    trainer.check_whole()?;
     thread::scope(|scope| {
         let mut writer = CheckpointWriter::spawn::<B::InnerBackend>(scope, folder, policy);
         let outcome = train(trainer, folder, policy, stop_after, observer, &mut writer);
