@@ -27,7 +27,7 @@ struct Format {
 }
 
 impl Ablation {
-    /// The format that this crate reads.
+    /// The format that these types are.
     pub const FORMAT: u64 = 1;
 
     /// Reads the JSON text of an ablation; `origin` says in errors where it comes from.

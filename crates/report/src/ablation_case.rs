@@ -10,16 +10,17 @@ pub struct AblationCase {
     pub resume_at: u64,
     /// The part of the state that was left out.
     pub left_out: String,
-    /// Whether that made any difference.
+    /// Whether, in the end, any other part of the state is not what it would have been.
     pub matters: bool,
-    /// The first optimizer step whose result differs; `None` if none does.
+    /// The first optimizer step after which the adapters differ; `None` if there is none.
     pub first_differing_step: Option<u64>,
     /// The epoch at which training stopped, from 1.
     pub stopped_epoch: u64,
-    /// The distance of the final parameters from the baseline's; `null` is read as not-a-number.
+    /// The distance of the adapters, as of a row, after the last epoch that the baseline has, too;
+    /// `null` is read as not-a-number.
     #[serde(deserialize_with = "number_or_null")]
     pub distance: f64,
-    /// The epochs after `resume_at`.
+    /// The epochs after `resume_at` that the baseline has, too.
     pub rows: Vec<AblationRow>,
 }
 

@@ -22,7 +22,8 @@ pub struct AblationRow {
     /// The validation loss's difference from the baseline's, in % of the baseline's.
     #[serde(deserialize_with = "number_or_null")]
     pub valid_difference_percent: f64,
-    /// The distance of the parameters from the baseline's.
+    /// The distance of the adapters from the baseline's: the L2 norm of the difference by that of
+    /// the baseline's.
     #[serde(deserialize_with = "number_or_null")]
     pub distance: f64,
 }

@@ -1,9 +1,9 @@
 use std::{collections::BTreeMap, path::Path};
 
 use burn::tensor::TensorData;
+use dacapo_report::{Ablation, AblationBaseline, AblationBaselineRow, AblationCase, AblationRow};
 use dacapo_trainer::{EpochRow, Info, Omission, Task, Trainer, TrainerRecord, payload_tree};
 
-use super::{Ablation, AblationCase, AblationRow, Baseline, BaselineRow};
 use crate::{CliError, compute::Compute};
 
 /// Adapters by path.
@@ -57,7 +57,7 @@ pub fn ablate<B: Compute, T: Task<B>>(
         command: command.to_owned(),
         epochs: settings.epochs,
         steps_per_epoch: settings.steps_per_epoch(trainer.task().train_len()),
-        baseline: Baseline {
+        baseline: AblationBaseline {
             run_id: course.end.run.run_id.clone(),
             state_hash: course.end.clone().state_hash::<B::InnerBackend>()?,
             stopped_epoch: course.end.data.epoch,
@@ -185,7 +185,7 @@ fn matters<B: Compute>(
     Ok(!tree(ours)?.diff(&tree(theirs)?, &ignored).is_equal())
 }
 
-fn baseline_row(row: &EpochRow) -> Result<BaselineRow, CliError> {
+fn baseline_row(row: &EpochRow) -> Result<AblationBaselineRow, CliError> {
     let metric = |name: &str| {
         row.metrics.get(name).copied().ok_or_else(|| {
             CliError::input(
@@ -194,7 +194,7 @@ fn baseline_row(row: &EpochRow) -> Result<BaselineRow, CliError> {
             )
         })
     };
-    Ok(BaselineRow {
+    Ok(AblationBaselineRow {
         epoch: row.epoch,
         train_loss: metric("train_loss")?,
         valid_loss: metric("valid_loss")?,

@@ -1,8 +1,9 @@
 //! An ablation as text.
 
-use super::{Ablation, AblationCase};
+use dacapo_report::{Ablation, AblationCase};
 
-pub(super) fn markdown(ablation: &Ablation) -> String {
+/// A table in Markdown: a row a case.
+pub fn markdown(ablation: &Ablation) -> String {
     let mut out = String::from(
         "| resumed after epoch | without | largest difference of valid_loss | last | last of \
          train_loss | adapters' distance | stops after epoch | first differing step | matters |\n\
@@ -59,7 +60,8 @@ fn shown(percent: f64) -> String {
     }
 }
 
-pub(super) fn csv(ablation: &Ablation) -> String {
+/// Every epoch of the baseline and of every case.
+pub fn csv(ablation: &Ablation) -> String {
     let mut out = String::from(
         "resume_at,left_out,epoch,train_loss,valid_loss,train_difference_percent,\
          valid_difference_percent,distance\n",

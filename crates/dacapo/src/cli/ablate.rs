@@ -12,8 +12,7 @@ use super::{
     run_dir,
 };
 use crate::{
-    CliError,
-    ablation::ablate as ablate_run,
+    CliError, ablation,
     compute::Compute,
     config::{RunConfig, load_config},
     job::Job,
@@ -72,7 +71,7 @@ impl OnJob for Work {
         run_dir::create(&work.root, &work.config)?;
         // Drawn on terminals only.
         let bar = ProgressBar::new_spinner();
-        let found = ablate_run(job.trainer_mut(), &work.resume_at, &work.command, |what| {
+        let found = ablation::ablate(job.trainer_mut(), &work.resume_at, &work.command, |what| {
             bar.set_message(what.to_owned());
             bar.inc(1);
         });
@@ -90,9 +89,9 @@ impl OnJob for Work {
         commit(
             &FsStorage,
             &work.root.join("ablation.csv"),
-            found.csv().as_bytes(),
+            ablation::csv(&found).as_bytes(),
         )?;
-        let table = found.markdown();
+        let table = ablation::markdown(&found);
         commit(&FsStorage, &work.root.join("ablation.md"), table.as_bytes())?;
         match work.json {
             true => print_json(&json!(found))?,
