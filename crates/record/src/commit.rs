@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::{RecordError, Storage};
 
 /// Writes `bytes` to `path` so that the file is never seen, or found after a
-/// crash, in part: write to the temporary sibling `.NAME.tmp`, sync it, rename
-/// it onto `path`, sync the folder. The folder must exist.
+/// crash, in part: write to the temporary sibling `.NAME.tmp`, sync it, compare
+/// it with `bytes`, rename it onto `path`, sync the folder. The folder must exist.
 ///
 /// # Errors
 ///
-/// [`RecordError::Io`], naming the step. The temporary file is then removed if
-/// the system allows it. A file that was at `path` is still there, whole, unless
+/// [`RecordError::Io`], naming the step; [`RecordError::Unfaithful`]. The temporary file
+/// is then removed if the system allows it. A file that was at `path` is still there, whole, unless
 /// only the last step failed: then the new one is there, whole, but might not
 /// outlast a power cut.
 pub fn commit(
@@ -22,9 +22,9 @@ pub fn commit(
     let temporary = temporary(path)?;
     // Left behind by a crash; `write_new` would refuse it.
     let stale = storage
-        .exists(&temporary)
+        .entry(&temporary)
         .map_err(|error| RecordError::io(&temporary, "look for a temporary file", error))?;
-    if stale {
+    if stale.is_some() {
         storage
             .remove(&temporary)
             .map_err(|error| RecordError::io(&temporary, "remove a stale temporary file", error))?;
@@ -38,6 +38,7 @@ pub fn commit(
                 .sync_file(&temporary)
                 .map_err(|error| RecordError::io(&temporary, "sync the temporary file", error))
         })
+        .and_then(|()| verify(storage, &temporary, bytes))
         .and_then(|()| {
             storage
                 .rename(&temporary, path)
@@ -49,6 +50,54 @@ pub fn commit(
         return Err(error);
     }
     sync_parent(storage, path)
+}
+
+/// A file system that reports success for what it did not do is found out while the
+/// previous file is still there.
+fn verify(
+    storage: &(impl Storage + ?Sized),
+    temporary: &Path,
+    bytes: &[u8],
+) -> Result<(), RecordError> {
+    match storage.holds(temporary, bytes) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(RecordError::Unfaithful {
+            path: temporary.to_owned(),
+            length: bytes.len(),
+        }),
+        Err(error) => Err(RecordError::io(
+            temporary,
+            "read the temporary file back",
+            error,
+        )),
+    }
+}
+
+/// Makes a folder and its parents, unless they exist, and makes their entries durable.
+///
+/// # Errors
+///
+/// [`RecordError::Io`], naming the step.
+pub fn create_folder(storage: &(impl Storage + ?Sized), folder: &Path) -> Result<(), RecordError> {
+    let mut new = Vec::new();
+    for path in folder.ancestors() {
+        if path.as_os_str().is_empty() {
+            break;
+        }
+        let entry = storage.entry(path);
+        match entry.map_err(|error| RecordError::io(path, "look for it", error))? {
+            Some(_) => break,
+            None => new.push(path),
+        }
+    }
+    storage
+        .create_dir_all(folder)
+        .map_err(|error| RecordError::io(folder, "create it", error))?;
+    // From above: a folder whose parent is lost is lost.
+    for path in new.into_iter().rev() {
+        sync_parent(storage, path)?;
+    }
+    Ok(())
 }
 
 /// Makes the entry of `path` in its folder durable.

@@ -142,16 +142,66 @@ pub enum RecordError {
         target: String,
     },
 
-    /// A checkpoint that a pointer names would have been removed.
+    /// A checkpoint that a pointer or a pin names would have been removed.
     #[error(
-        "{}: expected a checkpoint that no pointer names, found that `{pointer}` does. Set the \
-         pointer to another checkpoint first", path.display()
+        "{}: expected a checkpoint that nothing refers to, found that `{by}` does. Set the \
+         pointer to another checkpoint, or remove the pin, first", path.display()
     )]
     StillReferenced {
         /// The checkpoint.
         path: PathBuf,
-        /// The pointer's name.
-        pointer: &'static str,
+        /// The pointer's or the pin's file, from the run folder on.
+        by: String,
+    },
+
+    /// Something else than a plain file or folder is in a run folder's place for one.
+    #[error(
+        "{}: expected {expected}, found {found}. Put the real one in its place: a run folder is \
+         written to and cleaned up, and nothing outside of it must be", path.display()
+    )]
+    Irregular {
+        /// The place.
+        path: PathBuf,
+        /// What belongs there.
+        expected: &'static str,
+        /// What is there.
+        found: &'static str,
+    },
+
+    /// Another process works in the run folder.
+    #[error(
+        "{}: the run folder is in use by {holder}. Nothing was changed. Wait until it has ended, \
+         or stop it", path.display()
+    )]
+    Locked {
+        /// The run folder.
+        path: PathBuf,
+        /// What the lock's file says.
+        holder: String,
+    },
+
+    /// The run folder is gone while a process works in it.
+    #[error(
+        "{}: the run folder was removed, renamed or replaced while the run was going on. Nothing \
+         more was written. If it was renamed, its last checkpoint is whole: resume it there; if it \
+         was removed, put it back from a copy", path.display()
+    )]
+    Vanished {
+        /// The run folder.
+        path: PathBuf,
+    },
+
+    /// A file that has just been written reads back otherwise.
+    #[error(
+        "{}: expected the {length} bytes that were written and synced without an error, found \
+         others. The previous file is whole. Check the disk or the network file system, or put the \
+         run on another one", path.display()
+    )]
+    Unfaithful {
+        /// The temporary file.
+        path: PathBuf,
+        /// How many bytes were written.
+        length: usize,
     },
 
     /// The payload is not one MessagePack value.
@@ -183,6 +233,9 @@ pub enum RecordError {
     },
 }
 
+/// `EMFILE`, for which the standard library has no name.
+const TOO_MANY_FILES: i32 = 24;
+
 impl RecordError {
     /// Wraps an operating-system error with advice that fits its kind.
     pub(crate) fn io(path: &std::path::Path, operation: &'static str, source: io::Error) -> Self {
@@ -194,9 +247,15 @@ impl RecordError {
                 "Free some space; the previous file is whole"
             }
             io::ErrorKind::NotFound => "Check that the folder exists",
+            io::ErrorKind::Unsupported => {
+                "This file system cannot do it: put the run on another one"
+            }
             io::ErrorKind::NotADirectory => "Check that every part of the path is a folder",
             io::ErrorKind::IsADirectory => "Give the path of a file",
-            _ => "Check the disk and try again",
+            _ if source.raw_os_error() == Some(TOO_MANY_FILES) => {
+                "Raise the limit of open files (`ulimit -n`); the previous file is whole"
+            }
+            _ => "Check the disk and try again; the previous file is whole",
         };
         Self::Io {
             path: path.to_owned(),

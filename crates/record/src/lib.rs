@@ -7,8 +7,8 @@
 //!   payload only after its length and checksum agree; nothing is parsed before.
 //! * [`commit`]: after a failure or a crash at any point, the target holds its
 //!   previous content or the new one, whole.
-//! * [`CheckpointStore`]: the checkpoints of a run folder and the pointers
-//!   `latest` and `best` to them.
+//! * [`CheckpointStore`]: the checkpoints of a run folder, the pointers `latest` and
+//!   `best` to them, the pins that keep them, and the lock that keeps others out.
 //! * [`Tree`]: every leaf of a payload by its path, whatever the record's type;
 //!   [`Tree::diff`] compares bits, [`Tree::state_hash`] names a state.
 //!
@@ -66,17 +66,21 @@
 //! RUN/latest              "NAME.mpk\n"
 //! RUN/best                "NAME.mpk\n"
 //! RUN/checkpoints/NAME.mpk
+//! RUN/pins/NAME@BY        a branch's folder, for people: NAME is not removed
+//! RUN/lock                who works in RUN, while the operating system's lock on it is held
+//! RUN/damaged/            what a repair has moved out of the way
 //! ```
 //!
 //! A temporary file is called `.NAME.tmp` beside its target; one that a crash
 //! left behind is replaced by the next commit to that target. Two processes
-//! must not write to one run folder at the same time: keeping them apart is the
-//! caller's task.
+//! must not write to one run folder at the same time: [`CheckpointStore::lock`] keeps
+//! them apart if both ask it. The lock is the operating system's (`flock`, `LockFileEx`),
+//! so it never outlives its process; the file stays.
 //!
 //! # What this crate does not do
 //!
 //! * It knows neither Burn nor any record type: it does not serialise.
-//! * It keeps no lock, reads no clock and makes no random names.
+//! * It reads no clock and makes no random names.
 //! * The checksum finds damage, not forgery: anyone can seal any payload.
 //! * Quantised tensors (`QFloat`) are refused by [`Tree::parse`].
 
@@ -87,25 +91,31 @@ mod diff;
 mod diff_display;
 mod diff_kind;
 mod dtype;
+mod entry_kind;
 mod error;
 mod flatten;
 mod fs_storage;
 mod hash;
 mod leaf;
 mod leaf_diff;
+mod lock;
+mod pin;
 mod storage;
 mod store;
 mod tree;
 mod ulp;
 
-pub use commit::commit;
+pub use commit::{commit, create_folder};
 pub use container::{FORMAT_VERSION, TRAILER_LEN, open, read_sealed, seal};
 pub use diff::TreeDiff;
 pub use diff_kind::DiffKind;
+pub use entry_kind::EntryKind;
 pub use error::RecordError;
 pub use fs_storage::FsStorage;
 pub use leaf::Leaf;
 pub use leaf_diff::LeafDiff;
+pub use lock::Lock;
+pub use pin::Pin;
 pub use storage::Storage;
 pub use store::CheckpointStore;
 pub use tree::Tree;

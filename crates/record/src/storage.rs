@@ -1,6 +1,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::{EntryKind, Lock};
+
 /// The file operations that this crate needs, so that tests can make each of
 /// them fail. [`FsStorage`](crate::FsStorage) is the real one.
 pub trait Storage {
@@ -55,12 +57,21 @@ pub trait Storage {
     /// [`io::ErrorKind::NotFound`] if there is no such folder, else the system's.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// Whether something is there.
+    /// What is there under this name, links not followed; nothing if nothing is.
     ///
     /// # Errors
     ///
     /// The system's, if it cannot tell.
-    fn exists(&self, path: &Path) -> io::Result<bool>;
+    fn entry(&self, path: &Path) -> io::Result<Option<EntryKind>>;
+
+    /// Whether the file at `path` holds exactly `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`read`](Self::read).
+    fn holds(&self, path: &Path, bytes: &[u8]) -> io::Result<bool> {
+        Ok(self.read(path)? == bytes)
+    }
 
     /// Creates a folder and its parents, unless they exist.
     ///
@@ -68,6 +79,14 @@ pub trait Storage {
     ///
     /// The system's.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that the file at `path` stands for, and writes `holder` into the
+    /// file; it is made if it is not there. The lock ends with the process at the latest.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if it is taken, else the system's.
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Lock>;
 }
 
 impl<S: Storage + ?Sized> Storage for &S {
@@ -99,11 +118,19 @@ impl<S: Storage + ?Sized> Storage for &S {
         (**self).list(path)
     }
 
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        (**self).exists(path)
+    fn entry(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        (**self).entry(path)
+    }
+
+    fn holds(&self, path: &Path, bytes: &[u8]) -> io::Result<bool> {
+        (**self).holds(path, bytes)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         (**self).create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Lock> {
+        (**self).lock(path, holder)
     }
 }

@@ -2,15 +2,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint_name::{EXTENSION, of_file, validate};
-use crate::commit::sync_parent;
-use crate::{FsStorage, RecordError, Storage, commit, read_sealed, seal};
+use crate::commit::{create_folder, sync_parent};
+use crate::{EntryKind, FsStorage, Lock, Pin, RecordError, Storage, commit, read_sealed, seal};
 
 const POINTERS: [&str; 2] = ["latest", "best"];
+const LOCK: &str = "lock";
+const PINS: &str = "pins";
+const DAMAGED: &str = "damaged";
 
-/// The checkpoints of one run folder, and the pointers to them.
+/// The checkpoints of one run folder, and what refers to them.
 ///
 /// A checkpoint `name` is the file `RUN/checkpoints/name.mpk`; a pointer
-/// (`latest`, `best`) is the file `RUN/latest` that holds such a file's name.
+/// (`latest`, `best`) is the file `RUN/latest` that holds such a file's name; a pin is the
+/// file `RUN/pins/name@by`. Links and other things that are no plain file or folder are
+/// refused by name in all of these places, so that nothing outside of `RUN` is ever read,
+/// written or removed.
 #[derive(Debug, Clone)]
 pub struct CheckpointStore<S = FsStorage> {
     run: PathBuf,
@@ -62,7 +68,12 @@ impl<S: Storage> CheckpointStore<S> {
     ///
     /// [`RecordError::InvalidName`] and those of [`read_sealed`].
     pub fn load(&self, name: &str) -> Result<Vec<u8>, RecordError> {
-        read_sealed(&self.storage, &self.path(name)?)
+        let path = self.path(name)?;
+        self.check_folder()?;
+        match self.is(&path, EntryKind::File)? {
+            true => read_sealed(&self.storage, &path),
+            false => Err(RecordError::Missing { path }),
+        }
     }
 
     /// The names of the checkpoints, sorted. Other files in the folder, such as
@@ -72,38 +83,36 @@ impl<S: Storage> CheckpointStore<S> {
     ///
     /// [`RecordError::Io`]; a run without a checkpoint gives an empty list.
     pub fn list(&self) -> Result<Vec<String>, RecordError> {
-        let folder = self.checkpoints();
-        match self.storage.list(&folder) {
-            Ok(files) => Ok(files
-                .iter()
-                .filter_map(|file| of_file(file))
-                .map(str::to_owned)
-                .collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(RecordError::io(&folder, "list it", error)),
-        }
+        let files = self.entries(&self.checkpoints())?;
+        let names = files.iter().filter_map(|file| of_file(file));
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Removes the checkpoint `name`.
     ///
     /// # Errors
     ///
-    /// [`RecordError::StillReferenced`] if a pointer names it,
+    /// [`RecordError::StillReferenced`] if a pointer or a pin names it,
     /// [`RecordError::Missing`], [`RecordError::InvalidName`],
     /// [`RecordError::Io`], and those of a malformed pointer.
     pub fn remove(&self, name: &str) -> Result<(), RecordError> {
         let path = self.path(name)?;
         for pointer in POINTERS {
             if self.read_pointer(pointer)?.as_deref() == Some(name) {
-                return Err(RecordError::StillReferenced { path, pointer });
+                let by = pointer.to_owned();
+                return Err(RecordError::StillReferenced { path, by });
             }
+        }
+        if let Some(pin) = self.pins()?.iter().find(|pin| pin.checkpoint == name) {
+            let by = format!("{PINS}/{}", pin.file());
+            return Err(RecordError::StillReferenced { path, by });
+        }
+        if !self.is(&path, EntryKind::File)? {
+            return Err(RecordError::Missing { path });
         }
         self.storage
             .remove(&path)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => RecordError::Missing { path: path.clone() },
-                _ => RecordError::io(&path, "remove it", error),
-            })?;
+            .map_err(|error| RecordError::io(&path, "remove it", error))?;
         sync_parent(&self.storage, &path)
     }
 
@@ -118,7 +127,7 @@ impl<S: Storage> CheckpointStore<S> {
     pub fn set_pointer(&self, pointer: &str, name: &str) -> Result<(), RecordError> {
         let file = self.pointer_path(pointer)?;
         let target = self.path(name)?;
-        if !self.target_exists(&target)? {
+        if !self.is(&target, EntryKind::File)? {
             return Err(RecordError::Missing { path: target });
         }
         commit(
@@ -140,7 +149,7 @@ impl<S: Storage> CheckpointStore<S> {
             return Ok(None);
         };
         let target = self.path(&name)?;
-        if !self.target_exists(&target)? {
+        if !self.is(&target, EntryKind::File)? {
             return Err(RecordError::DanglingPointer {
                 path: self.pointer_path(pointer)?,
                 target: format!("{name}{EXTENSION}"),
@@ -149,11 +158,134 @@ impl<S: Storage> CheckpointStore<S> {
         Ok(Some(name))
     }
 
+    /// Keeps other processes out of the run folder, which is made if it is not there, until
+    /// what is returned is dropped. `holder` is what they are told: "process 12 on host".
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Locked`], [`RecordError::Irregular`], [`RecordError::Io`].
+    pub fn lock(&self, holder: &str) -> Result<Lock, RecordError> {
+        self.create_folder()?;
+        let path = self.run.join(LOCK);
+        self.is(&path, EntryKind::File)?;
+        self.storage
+            .lock(&path, holder)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => RecordError::Locked {
+                    path: self.run.clone(),
+                    holder: self.holder(&path),
+                },
+                _ => RecordError::io(&path, "lock it", error),
+            })
+    }
+
+    /// Pins the checkpoint `name`, which must have been saved: it is not removed any more.
+    /// `by` (letters, digits, `.`, `_`, `-`) tells pins of one checkpoint apart; `note` is
+    /// for people.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::InvalidName`], [`RecordError::Missing`], [`RecordError::Io`].
+    pub fn pin(&self, name: &str, by: &str, note: &str) -> Result<(), RecordError> {
+        validate(by)?;
+        let target = self.path(name)?;
+        if !self.is(&target, EntryKind::File)? {
+            return Err(RecordError::Missing { path: target });
+        }
+        let folder = self.run.join(PINS);
+        if !self.is(&folder, EntryKind::Folder)? {
+            create_folder(&self.storage, &folder)?;
+        }
+        let pin = Pin {
+            checkpoint: name.to_owned(),
+            by: by.to_owned(),
+            note: note.to_owned(),
+        };
+        commit(
+            &self.storage,
+            &folder.join(pin.file()),
+            format!("{note}\n").as_bytes(),
+        )
+    }
+
+    /// The pins, sorted by checkpoint and holder.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Io`], [`RecordError::Irregular`].
+    pub fn pins(&self) -> Result<Vec<Pin>, RecordError> {
+        let folder = self.run.join(PINS);
+        let mut pins = Vec::new();
+        for file in self.entries(&folder)? {
+            let Some((name, by)) = file.split_once('@') else {
+                continue;
+            };
+            if validate(name).is_err() || validate(by).is_err() {
+                continue;
+            }
+            let path = folder.join(&file);
+            self.is(&path, EntryKind::File)?;
+            let note = self
+                .storage
+                .read(&path)
+                .map_err(|error| RecordError::io(&path, "read it", error))?;
+            pins.push(Pin {
+                checkpoint: name.to_owned(),
+                by: by.to_owned(),
+                note: String::from_utf8_lossy(&note).trim_end().to_owned(),
+            });
+        }
+        Ok(pins)
+    }
+
+    /// Moves a file of the run folder into `RUN/damaged`, under the first free of the names
+    /// `FILE`, `FILE.1`, `FILE.2`, ...; returns where it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Io`], [`RecordError::Irregular`].
+    pub fn set_aside(&self, file: &Path) -> Result<PathBuf, RecordError> {
+        let folder = self.run.join(DAMAGED);
+        if !self.is(&folder, EntryKind::Folder)? {
+            create_folder(&self.storage, &folder)?;
+        }
+        let name = file.file_name().unwrap_or_default();
+        let mut target = folder.join(name);
+        for number in 1u32.. {
+            let there = self.storage.entry(&target);
+            match there.map_err(|error| RecordError::io(&target, "look for it", error))? {
+                None => break,
+                Some(_) => {
+                    let mut numbered = name.to_owned();
+                    numbered.push(format!(".{number}"));
+                    target = folder.join(numbered);
+                }
+            }
+        }
+        self.storage
+            .rename(file, &target)
+            .map_err(|error| RecordError::io(file, "move it", error))?;
+        sync_parent(&self.storage, &target)?;
+        sync_parent(&self.storage, file)?;
+        Ok(target)
+    }
+
+    /// What the lock's file says about who holds it.
+    fn holder(&self, path: &Path) -> String {
+        let said = self.storage.read(path).unwrap_or_default();
+        match String::from_utf8_lossy(&said[..said.len().min(200)]).trim() {
+            "" => "another process".to_owned(),
+            holder => holder.to_owned(),
+        }
+    }
+
     fn read_pointer(&self, pointer: &str) -> Result<Option<String>, RecordError> {
         let path = self.pointer_path(pointer)?;
+        if !self.is(&path, EntryKind::File)? {
+            return Ok(None);
+        }
         let bytes = match self.storage.read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RecordError::io(&path, "read it", error)),
         };
         // One final newline, with or without the carriage return of an editor.
@@ -184,29 +316,43 @@ impl<S: Storage> CheckpointStore<S> {
         }
     }
 
-    fn target_exists(&self, target: &Path) -> Result<bool, RecordError> {
-        self.storage
-            .exists(target)
-            .map_err(|error| RecordError::io(target, "look for it", error))
+    /// Whether this is there, as a plain file or folder; another thing is refused.
+    fn is(&self, path: &Path, kind: EntryKind) -> Result<bool, RecordError> {
+        let entry = self.storage.entry(path);
+        match entry.map_err(|error| RecordError::io(path, "look for it", error))? {
+            None => Ok(false),
+            Some(found) if found == kind => Ok(true),
+            Some(found) => Err(RecordError::Irregular {
+                path: path.to_owned(),
+                expected: kind.described(),
+                found: found.described(),
+            }),
+        }
+    }
+
+    /// The names in a folder, which need not exist.
+    fn entries(&self, folder: &Path) -> Result<Vec<String>, RecordError> {
+        if !self.is(folder, EntryKind::Folder)? {
+            return Ok(Vec::new());
+        }
+        let names = self.storage.list(folder);
+        names.map_err(|error| RecordError::io(folder, "list it", error))
     }
 
     fn checkpoints(&self) -> PathBuf {
         self.run.join("checkpoints")
     }
 
+    fn check_folder(&self) -> Result<bool, RecordError> {
+        self.is(&self.checkpoints(), EntryKind::Folder)
+    }
+
     fn create_folder(&self) -> Result<(), RecordError> {
         let folder = self.checkpoints();
-        if self.target_exists(&folder)? {
-            return Ok(());
+        match self.check_folder()? {
+            true => Ok(()),
+            // The run folder itself may be reached through a link: that is its owner's choice.
+            false => create_folder(&self.storage, &folder),
         }
-        let new_run = !self.target_exists(&self.run)?;
-        self.storage
-            .create_dir_all(&folder)
-            .map_err(|error| RecordError::io(&folder, "create it", error))?;
-        sync_parent(&self.storage, &folder)?;
-        if new_run {
-            sync_parent(&self.storage, &self.run)?;
-        }
-        Ok(())
     }
 }

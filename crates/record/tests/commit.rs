@@ -1,41 +1,57 @@
-//! Atomic commits under failing operations and power cuts.
-
-mod common;
+//! Atomic commits under operations that go wrong and power cuts.
 
 use std::path::Path;
 
-use common::{Cut, FaultyStorage};
+use dacapo_faults::{Fault, FaultyDisk};
 use dacapo_record::{CheckpointStore, FsStorage, RecordError, Storage, commit};
 
 const OLD: &[u8] = b"the previous checkpoint";
 const NEW: &[u8] = b"the next checkpoint, somewhat longer";
 
 fn target() -> &'static Path {
-    Path::new("run/checkpoints/a.mpk")
+    Path::new("/run/checkpoints/a.mpk")
+}
+
+/// A disk with the previous file, and perhaps what a crash left.
+fn disk(stale: bool) -> FaultyDisk {
+    let disk = FaultyDisk::default();
+    let folder = target().parent().expect("a folder");
+    dacapo_record::create_folder(&disk, folder).expect("works");
+    commit(&disk, target(), OLD).expect("works");
+    if stale {
+        let temporary = Path::new("/run/checkpoints/.a.mpk.tmp");
+        disk.write_new(temporary, b"stale").expect("works");
+    }
+    disk.mend();
+    disk
 }
 
 /// The operations of a commit that works.
 fn calls(stale: bool) -> Vec<String> {
-    let storage = FaultyStorage::with(target(), OLD);
-    if stale {
-        storage
-            .write_new(Path::new("run/checkpoints/.a.mpk.tmp"), b"stale")
-            .expect("works");
-    }
-    storage.die_at(usize::MAX);
-    commit(&storage, target(), NEW).expect("works");
-    storage.calls()
+    let disk = disk(stale);
+    commit(&disk, target(), NEW).expect("works");
+    let calls = disk.calls();
+    let words = calls.iter().filter_map(|call| call.split(' ').next());
+    words.map(str::to_owned).collect()
 }
 
 #[test]
 fn rename_precedes_the_sync_of_the_content() {
-    let expected = ["exists", "write_new", "sync_file", "rename", "sync_dir"];
+    let expected = [
+        "entry",
+        "write_new",
+        "sync_file",
+        "holds",
+        "rename",
+        "sync_dir",
+    ];
     assert_eq!(calls(false), expected);
     let expected = [
-        "exists",
+        "entry",
         "remove",
         "write_new",
         "sync_file",
+        "holds",
         "rename",
         "sync_dir",
     ];
@@ -44,30 +60,50 @@ fn rename_precedes_the_sync_of_the_content() {
 
 #[test]
 fn failing_operation_harms_the_previous_file() {
-    let operations = calls(false);
-    for (at, operation) in operations.iter().enumerate() {
-        let storage = FaultyStorage::with(target(), OLD);
-        storage.fail_at(at);
-        let error = commit(&storage, target(), NEW).expect_err("an injected failure");
-        assert!(matches!(error, RecordError::Io { .. }), "{error}");
+    for fault in Fault::ALL {
+        for (at, operation) in calls(false).iter().enumerate() {
+            let disk = disk(false);
+            disk.inject(at, fault);
+            let outcome = commit(&disk, target(), NEW);
+            disk.mend();
+            let place = format!("{fault:?} in {operation}: {outcome:?}");
+            let content = disk.read(target()).expect("whole");
+            assert!(content == OLD || content == NEW, "{place}");
+            let error = match outcome {
+                // A lie about the last steps cannot be told from the truth.
+                Ok(()) => continue,
+                Err(error) => error,
+            };
+            if let RecordError::Io { source, .. } = &error {
+                let text = error.to_string();
+                assert!(text.contains("run/checkpoints"), "{text}");
+                if fault == Fault::Full {
+                    assert!(text.contains("Free some space"), "{text}");
+                }
+                assert!(source.to_string().contains("injected into"), "{text}");
+            } else {
+                assert!(matches!(error, RecordError::Unfaithful { .. }), "{place}");
+            }
+            // A write that did not happen is never followed by a rename.
+            if operation != "rename" && operation != "sync_dir" {
+                assert_eq!(content, OLD, "{place}");
+            }
+            if !matches!(fault, Fault::Die) {
+                assert_eq!(disk.files(), [target()], "{place} left its temporary file");
+            }
+        }
+    }
+}
+
+#[test]
+fn file_system_that_lies_about_a_write_is_believed() {
+    for fault in [Fault::Drop, Fault::TearSilently] {
+        let disk = disk(false);
+        disk.inject(1, fault);
+        let error = commit(&disk, target(), NEW).expect_err("half a file");
         assert!(
-            error
-                .to_string()
-                .contains(&format!("injected into {operation}")),
+            matches!(error, RecordError::Unfaithful { length, .. } if length == NEW.len()),
             "{error}"
-        );
-        assert!(error.to_string().contains("run/checkpoints"), "{error}");
-        // Only the last operation comes after the new file is in place.
-        let expected = if operation == "sync_dir" { NEW } else { OLD };
-        assert_eq!(
-            storage.read(target()).expect("whole"),
-            expected,
-            "{operation}"
-        );
-        assert_eq!(
-            storage.files(),
-            [target()],
-            "{operation} left its temporary file"
         );
     }
 }
@@ -76,23 +112,14 @@ fn failing_operation_harms_the_previous_file() {
 fn power_cut_leaves_half_a_file() {
     for stale in [false, true] {
         for at in 0..=calls(stale).len() {
-            for cut in [Cut::LosesNames, Cut::KeepsNames] {
-                let storage = FaultyStorage::with(target(), OLD);
-                if stale {
-                    let temporary = Path::new("run/checkpoints/.a.mpk.tmp");
-                    storage.write_new(temporary, b"stale").expect("works");
-                }
-                storage.die_at(at);
-                let outcome = commit(&storage, target(), NEW);
-                let after = storage.after_power_cut(cut);
+            let disk = disk(stale);
+            disk.inject(at, Fault::Die);
+            let outcome = commit(&disk, target(), NEW);
+            for after in disk.after_power_cuts() {
                 let content = after.read(target()).expect("a whole file");
-                if outcome.is_ok() {
-                    assert_eq!(content, NEW, "{cut:?} after success");
-                } else {
-                    assert!(
-                        content == OLD || content == NEW,
-                        "{cut:?} at {at}: {content:?}"
-                    );
+                match outcome {
+                    Ok(()) => assert_eq!(content, NEW),
+                    Err(_) => assert!(content == OLD || content == NEW, "at {at}: {content:?}"),
                 }
                 // Whatever was left behind must not stop the next commit.
                 commit(&after, target(), b"third").expect("works");
@@ -103,18 +130,23 @@ fn power_cut_leaves_half_a_file() {
     }
 }
 
+/// Saves, then points, in a run folder that is not there yet.
+fn first_commit(disk: &FaultyDisk) -> Result<(), RecordError> {
+    let store = CheckpointStore::new("/runs/run", disk);
+    store.save("a", b"payload".to_vec())?;
+    store.set_pointer("latest", "a")
+}
+
 #[test]
 fn pointer_names_a_checkpoint_that_a_power_cut_took() {
-    // Saving, then pointing, cut off at every operation of both.
-    for at in 0..40 {
-        for cut in [Cut::LosesNames, Cut::KeepsNames] {
-            let storage = FaultyStorage::default();
-            storage.die_at(at);
-            let store = CheckpointStore::new("run", &storage);
-            let outcome = store
-                .save("a", b"payload".to_vec())
-                .and_then(|_| store.set_pointer("latest", "a"));
-            let after = CheckpointStore::new("run", storage.after_power_cut(cut));
+    let whole = FaultyDisk::default();
+    first_commit(&whole).expect("works");
+    for at in 0..=whole.calls().len() {
+        let disk = FaultyDisk::default();
+        disk.inject(at, Fault::Die);
+        let outcome = first_commit(&disk);
+        for after in disk.after_power_cuts() {
+            let after = CheckpointStore::new("/runs/run", after);
             let pointer = after.pointer("latest").expect("whole, and not dangling");
             if outcome.is_ok() {
                 assert_eq!(pointer.as_deref(), Some("a"));
@@ -128,20 +160,32 @@ fn pointer_names_a_checkpoint_that_a_power_cut_took() {
 
 #[test]
 fn failing_pointer_update_loses_the_pointer() {
-    for at in 0..8 {
-        let storage = FaultyStorage::default();
-        let store = CheckpointStore::new("run", &storage);
+    let prepared = || {
+        let disk = FaultyDisk::default();
+        let store = CheckpointStore::new("/run", &disk);
         store.save("a", b"1".to_vec()).expect("works");
         store.save("b", b"2".to_vec()).expect("works");
         store.set_pointer("latest", "a").expect("works");
-        storage.fail_at(at);
-        let outcome = store.set_pointer("latest", "b");
-        storage.fail_at(usize::MAX);
-        let name = store.pointer("latest").expect("whole").expect("set");
-        assert!(
-            name == "b" || (name == "a" && outcome.is_err()),
-            "at {at}: {name}"
-        );
+        disk.mend();
+        disk
+    };
+    let whole = prepared();
+    let store = CheckpointStore::new("/run", &whole);
+    store.set_pointer("latest", "b").expect("works");
+    for fault in Fault::ALL {
+        for at in 0..whole.calls().len() {
+            let disk = prepared();
+            disk.inject(at, fault);
+            let store = CheckpointStore::new("/run", &disk);
+            let outcome = store.set_pointer("latest", "b");
+            disk.mend();
+            let name = store.pointer("latest").expect("whole").expect("set");
+            let lie = matches!(fault, Fault::Drop);
+            assert!(
+                name == "b" || (name == "a" && (outcome.is_err() || lie)),
+                "{fault:?} at {at}: {name}"
+            );
+        }
     }
 }
 
