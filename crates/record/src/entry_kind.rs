@@ -1,3 +1,7 @@
+use std::path::Path;
+
+use crate::{RecordError, Storage};
+
 /// What a name in a folder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -20,5 +24,23 @@ impl EntryKind {
             Self::Link => "a symbolic link",
             Self::Other => "a pipe, a socket or a device",
         }
+    }
+}
+
+/// Whether this is there, as a plain file or folder; another thing is refused.
+pub(crate) fn is(
+    storage: &(impl Storage + ?Sized),
+    path: &Path,
+    kind: EntryKind,
+) -> Result<bool, RecordError> {
+    let entry = storage.entry(path);
+    match entry.map_err(|error| RecordError::io(path, "look for it", error))? {
+        None => Ok(false),
+        Some(found) if found == kind => Ok(true),
+        Some(found) => Err(RecordError::Irregular {
+            path: path.to_owned(),
+            expected: kind.described(),
+            found: found.described(),
+        }),
     }
 }

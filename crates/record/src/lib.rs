@@ -114,7 +114,7 @@ pub use error::RecordError;
 pub use fs_storage::FsStorage;
 pub use leaf::Leaf;
 pub use leaf_diff::LeafDiff;
-pub use lock::Lock;
+pub use lock::{Lock, lock_folder};
 pub use pin::Pin;
 pub use storage::Storage;
 pub use store::CheckpointStore;

@@ -1,12 +1,11 @@
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint_name::{EXTENSION, of_file, validate};
 use crate::commit::{create_folder, sync_parent};
-use crate::{EntryKind, FsStorage, Lock, Pin, RecordError, Storage, commit, read_sealed, seal};
+use crate::entry_kind::is;
+use crate::{EntryKind, FsStorage, Lock, Pin, RecordError, Storage, commit, lock_folder, read_sealed, seal};
 
 const POINTERS: [&str; 2] = ["latest", "best"];
-const LOCK: &str = "lock";
 const PINS: &str = "pins";
 const DAMAGED: &str = "damaged";
 
@@ -31,6 +30,11 @@ impl<S: Storage> CheckpointStore<S> {
             run: run.into(),
             storage,
         }
+    }
+
+    /// What it lies on.
+    pub fn storage(&self) -> &S {
+        &self.storage
     }
 
     /// The run folder.
@@ -166,17 +170,7 @@ impl<S: Storage> CheckpointStore<S> {
     /// [`RecordError::Locked`], [`RecordError::Irregular`], [`RecordError::Io`].
     pub fn lock(&self, holder: &str) -> Result<Lock, RecordError> {
         self.create_folder()?;
-        let path = self.run.join(LOCK);
-        self.is(&path, EntryKind::File)?;
-        self.storage
-            .lock(&path, holder)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => RecordError::Locked {
-                    path: self.run.clone(),
-                    holder: self.holder(&path),
-                },
-                _ => RecordError::io(&path, "lock it", error),
-            })
+        lock_folder(&self.storage, &self.run, holder)
     }
 
     /// Pins the checkpoint `name`, which must have been saved: it is not removed any more.
@@ -270,15 +264,6 @@ impl<S: Storage> CheckpointStore<S> {
         Ok(target)
     }
 
-    /// What the lock's file says about who holds it.
-    fn holder(&self, path: &Path) -> String {
-        let said = self.storage.read(path).unwrap_or_default();
-        match String::from_utf8_lossy(&said[..said.len().min(200)]).trim() {
-            "" => "another process".to_owned(),
-            holder => holder.to_owned(),
-        }
-    }
-
     fn read_pointer(&self, pointer: &str) -> Result<Option<String>, RecordError> {
         let path = self.pointer_path(pointer)?;
         if !self.is(&path, EntryKind::File)? {
@@ -316,18 +301,8 @@ impl<S: Storage> CheckpointStore<S> {
         }
     }
 
-    /// Whether this is there, as a plain file or folder; another thing is refused.
     fn is(&self, path: &Path, kind: EntryKind) -> Result<bool, RecordError> {
-        let entry = self.storage.entry(path);
-        match entry.map_err(|error| RecordError::io(path, "look for it", error))? {
-            None => Ok(false),
-            Some(found) if found == kind => Ok(true),
-            Some(found) => Err(RecordError::Irregular {
-                path: path.to_owned(),
-                expected: kind.described(),
-                found: found.described(),
-            }),
-        }
+        is(&self.storage, path, kind)
     }
 
     /// The names in a folder, which need not exist.

@@ -4,6 +4,7 @@ use std::{
 };
 
 use burn::tensor::backend::Backend;
+use dacapo_record::Storage;
 
 use crate::{CheckpointPolicy, Event, RunFolder, TrainerError, TrainerRecord};
 
@@ -28,16 +29,16 @@ pub(crate) struct CheckpointWriter {
 
 impl CheckpointWriter {
     /// A writer to `folder` that lives as long as `scope`.
-    pub(crate) fn spawn<'scope, 'env, B: Backend>(
+    pub(crate) fn spawn<'scope, 'env, B: Backend, S: Storage + Sync>(
         scope: &'scope Scope<'scope, 'env>,
-        folder: &'env RunFolder,
+        folder: &'env RunFolder<S>,
         policy: &'env CheckpointPolicy,
     ) -> Self {
         let (jobs, incoming) = channel::<Job>();
         let (outgoing, done) = channel();
         scope.spawn(move || {
             for job in incoming {
-                let committed = commit::<B>(folder, policy, job);
+                let committed = commit::<B, S>(folder, policy, job);
                 if outgoing.send(committed).is_err() {
                     break;
                 }
@@ -83,8 +84,8 @@ impl CheckpointWriter {
     }
 }
 
-fn commit<B: Backend>(
-    folder: &RunFolder,
+fn commit<B: Backend, S: Storage>(
+    folder: &RunFolder<S>,
     policy: &CheckpointPolicy,
     job: Job,
 ) -> Result<Event, TrainerError> {

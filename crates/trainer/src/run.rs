@@ -1,6 +1,7 @@
-use std::thread;
+use std::{process, thread};
 
 use burn::tensor::backend::AutodiffBackend;
+use dacapo_record::Storage;
 
 use crate::{
     CheckpointPolicy, Event, Observer, Outcome, RunFolder, StopReason, Task, Trainer, TrainerError,
@@ -13,19 +14,22 @@ use crate::{
 /// A checkpoint is committed while the next step is computed. Whatever the outcome, the
 /// state that it leaves in memory is committed when this returns.
 ///
+/// The folder is [locked](RunFolder::lock) from here on, unless it is already.
+///
 /// # Errors
-/// A trainer that an ablation has taken a stream's position from, which no checkpoint would
+/// A folder that another process works in; a trainer that an ablation has taken a stream's position from, which no checkpoint would
 /// hold; those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
-pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
+pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     trainer: &mut Trainer<B, T>,
-    folder: &RunFolder,
+    folder: &RunFolder<S>,
     policy: &CheckpointPolicy,
     stop_after: Option<u64>,
     observer: &mut O,
 ) -> Result<Outcome, TrainerError> {
     trainer.check_whole()?;
+    folder.lock(&format!("process {}", process::id()))?;
     thread::scope(|scope| {
-        let mut writer = CheckpointWriter::spawn::<B::InnerBackend>(scope, folder, policy);
+        let mut writer = CheckpointWriter::spawn::<B::InnerBackend, S>(scope, folder, policy);
         let outcome = train(trainer, folder, policy, stop_after, observer, &mut writer);
         // Also after an error: the last checkpoint is what one goes on from.
         let last = writer.flush();
@@ -35,9 +39,9 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer>(
     })
 }
 
-fn train<B: AutodiffBackend, T: Task<B>, O: Observer>(
+fn train<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     trainer: &mut Trainer<B, T>,
-    folder: &RunFolder,
+    folder: &RunFolder<S>,
     policy: &CheckpointPolicy,
     stop_after: Option<u64>,
     observer: &mut O,

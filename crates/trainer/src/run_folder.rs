@@ -1,29 +1,60 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use burn::tensor::backend::Backend;
-use dacapo_record::{CheckpointStore, FsStorage, commit};
+use dacapo_record::{CheckpointStore, FsStorage, Lock, Pin, Storage, commit};
 
-use crate::{CheckpointPolicy, TrainerError, TrainerRecord, history_csv};
+use crate::{CheckpointPolicy, Examined, TrainerError, TrainerRecord, history_csv};
+
+const LATEST: &str = "latest";
+const BEST: &str = "best";
 
 /// A run on disk: `checkpoints/`, the pointers `latest` and `best`, and `history.csv`.
-pub struct RunFolder {
+pub struct RunFolder<S = FsStorage> {
     root: PathBuf,
-    store: CheckpointStore<FsStorage>,
+    store: CheckpointStore<S>,
+    lock: OnceLock<Lock>,
 }
 
 impl RunFolder {
     /// The pointer to the checkpoint to resume from.
-    pub const LATEST: &'static str = "latest";
+    pub const LATEST: &'static str = LATEST;
     /// The pointer to the checkpoint with the best metric.
-    pub const BEST: &'static str = "best";
+    pub const BEST: &'static str = BEST;
 
     /// The run in this folder, which need not hold a checkpoint yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self::on(root, FsStorage)
+    }
+}
+
+impl<S: Storage> RunFolder<S> {
+    /// The run in this folder of a storage.
+    pub fn on(root: impl Into<PathBuf>, storage: S) -> Self {
         let root = root.into();
         Self {
-            store: CheckpointStore::new(&root, FsStorage),
+            store: CheckpointStore::new(&root, storage),
             root,
+            lock: OnceLock::new(),
         }
+    }
+
+    /// Keeps other processes from working in this folder, which is made if it is not there,
+    /// for as long as this value lives. `holder` is what they are told, as in "process 12 on
+    /// host". Held already, nothing changes.
+    ///
+    /// Take it before reading the state to go on from; reading alone needs no lock.
+    ///
+    /// # Errors
+    /// A folder that another process holds, or that cannot be locked.
+    pub fn lock(&self, holder: &str) -> Result<(), TrainerError> {
+        if self.lock.get().is_none() {
+            // Of two threads at once, the second is refused by the first one's lock.
+            let _ = self.lock.set(self.store.lock(holder)?);
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -44,7 +75,7 @@ impl RunFolder {
     /// # Errors
     /// A pointer that is malformed or points to nothing.
     pub fn latest(&self) -> Result<Option<String>, TrainerError> {
-        Ok(self.store.pointer(Self::LATEST)?)
+        Ok(self.store.pointer(LATEST)?)
     }
 
     /// The newest committed checkpoint.
@@ -61,7 +92,7 @@ impl RunFolder {
     /// # Errors
     /// A pointer that is malformed or points to nothing.
     pub fn best(&self) -> Result<Option<String>, TrainerError> {
-        Ok(self.store.pointer(Self::BEST)?)
+        Ok(self.store.pointer(BEST)?)
     }
 
     /// The committed checkpoints, in the order of their steps, with the epoch that each ended
@@ -80,13 +111,52 @@ impl RunFolder {
         Ok(found)
     }
 
+    /// The committed checkpoints in the order of their steps, each read and checked.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn examine(&self) -> Result<Vec<Examined>, TrainerError> {
+        let mut examined = Vec::new();
+        for (_, step, name) in self.checkpoints()? {
+            examined.push(Examined {
+                file: self.checkpoint(&name)?,
+                record: self.load(&name).map(Box::new),
+                name,
+                step,
+            });
+        }
+        Ok(examined)
+    }
+
+    /// The checkpoints and pointers, for programs that mend a folder.
+    pub fn store(&self) -> &CheckpointStore<S> {
+        &self.store
+    }
+
+    /// Keeps the checkpoint `name` from being removed on behalf of the branch `run_id` in
+    /// `folder`.
+    ///
+    /// # Errors
+    /// A checkpoint that is not there, a failure to write.
+    pub fn pin(&self, name: &str, run_id: &str, folder: &Path) -> Result<(), TrainerError> {
+        Ok(self.store.pin(name, run_id, &folder.to_string_lossy())?)
+    }
+
+    /// What keeps checkpoints for branches.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn pins(&self) -> Result<Vec<Pin>, TrainerError> {
+        Ok(self.store.pins()?)
+    }
+
     /// Takes over a checkpoint of another run, and points `best` to it.
     ///
     /// # Errors
     /// A file that is missing or damaged, a failure to write.
     pub fn take_best(&self, from: &Self, name: &str) -> Result<(), TrainerError> {
         self.store.save(name, from.store.load(name)?)?;
-        self.store.set_pointer(Self::BEST, name)?;
+        self.store.set_pointer(BEST, name)?;
         Ok(())
     }
 
@@ -111,34 +181,45 @@ impl RunFolder {
         record: TrainerRecord,
         best: bool,
     ) -> Result<(), TrainerError> {
+        if let Some(lock) = self.lock.get() {
+            lock.check()?;
+        }
         let history = history_csv(&record.run.history, record.optimizer.config().lr());
         self.store.save(name, record.to_payload::<B>()?)?;
         if best {
-            self.store.set_pointer(Self::BEST, name)?;
+            self.store.set_pointer(BEST, name)?;
         }
         // It changes once an epoch, and a commit waits for the disk twice.
         let path = self.root.join("history.csv");
-        if std::fs::read(&path).ok().as_deref() != Some(history.as_bytes()) {
-            commit(&FsStorage, &path, history.as_bytes())?;
+        let storage = self.store.storage();
+        if storage.read(&path).ok().as_deref() != Some(history.as_bytes()) {
+            commit(storage, &path, history.as_bytes())?;
         }
-        self.store.set_pointer(Self::LATEST, name)?;
+        self.store.set_pointer(LATEST, name)?;
         Ok(())
     }
 
-    /// Removes checkpoints that neither `policy` nor a pointer wants kept.
+    /// Removes checkpoints that neither `policy` nor a pointer nor a branch wants kept.
     ///
     /// # Errors
     /// A failure to list or remove.
     pub fn prune(&self, policy: &CheckpointPolicy) -> Result<(), TrainerError> {
+        let pins = self.pins()?;
         let pointed = [self.latest()?, self.best()?];
+        let kept: Vec<&String> = pins
+            .iter()
+            .map(|pin| &pin.checkpoint)
+            .chain(pointed.iter().flatten())
+            .collect();
         let mut others: Vec<(u64, String)> = Vec::new();
         for name in self.store.list()? {
             let (epoch, step) = epoch_and_step(&name);
             let milestone = epoch.is_some_and(|epoch| {
-                policy.every_epochs != 0 && epoch.is_multiple_of(policy.every_epochs)
+                let every = |interval: u64| interval != 0 && epoch.is_multiple_of(interval);
+                every(policy.every_epochs) && every(policy.keep_every_epochs)
             });
             let wanted = milestone || step.is_none_or(|step| step == 0);
-            if !wanted && !pointed.iter().flatten().any(|kept| *kept == name) {
+            if !wanted && !kept.contains(&&name) {
                 others.push((step.unwrap_or(0), name));
             }
         }

@@ -25,7 +25,11 @@ use crate::{
 /// A branch to make: what, where, and under which settings.
 pub(super) struct Branch {
     run: PathBuf,
+    /// The checkpoint of `run`.
+    at: String,
     out: PathBuf,
+    /// Where it will be in the end.
+    home: PathBuf,
     config: RunConfig,
     record: TrainerRecord,
     changes: Vec<SettingChange>,
@@ -92,7 +96,8 @@ impl Branch {
     ) -> Result<Self, CliError> {
         let parent = run_dir::read_config(run)?;
         let folder = RunFolder::new(run);
-        let record = folder.load(&checkpoint(&folder, at)?)?;
+        let at = checkpoint(&folder, at)?;
+        let record = folder.load(&at)?;
         run_dir::check_unchanged(&parent, &record.run.config)?;
         let before = parent.shared_json();
         let mut config = load_config(parent, None, set)?;
@@ -113,12 +118,19 @@ impl Branch {
         }
         Ok(Self {
             run: run.to_owned(),
+            at,
             out: out.to_owned(),
+            home: out.to_owned(),
             changes: run_dir::changes(&before, &config.shared_json()),
             config,
             record,
             allow_identity_change: false,
         })
+    }
+
+    /// Its folder will be moved there.
+    pub(super) fn will_be_at(&mut self, home: &Path) {
+        self.home = home.to_owned();
     }
 
     /// The settings of the branch.
@@ -133,7 +145,9 @@ impl Branch {
     ) -> Result<(J, Value), CliError> {
         let Self {
             run,
+            at,
             out,
+            home,
             config,
             record,
             changes,
@@ -144,13 +158,17 @@ impl Branch {
         let job = J::fork(&config, device, record, changes, allow_identity_change)?;
         let trainer = job.trainer();
 
+        // Before there is a branch, so that none is ever without.
+        let from = RunFolder::new(&run);
+        let home = std::path::absolute(&home).unwrap_or(home);
+        let pinned = from.pin(&at, trainer.run_id(), &home);
+        let not_pinned = pinned.err().map(|error| error.to_string());
         run_dir::create(&out, &config)?;
-        let folder = RunFolder::new(&out);
+        let folder = run_dir::open(&out)?;
         let mut observer = RunObserver::open(&out, trainer, Info::default())?;
         let name = trainer.checkpoint_name();
         let best = trainer.early_stopping().best_checkpoint.clone();
         // The best one so far belongs to the branch, too, if the parent still has it.
-        let from = RunFolder::new(&run);
         if let Some(best) = best.as_ref().filter(|best| **best != name)
             && from.checkpoint(best)?.is_file()
         {
@@ -166,6 +184,8 @@ impl Branch {
             "step": trainer.global_step(),
             "epochs": trainer.epoch(),
             "changes": told_changes,
+            "parent_checkpoint": at,
+            "not_pinned": not_pinned,
             "state_hash": hash,
         });
         // Not where it is: a folder can be moved, and a sweep moves it.
@@ -240,6 +260,11 @@ fn text(told: &Value, perturbation: Option<&Perturbation>) -> String {
     if changes.is_empty() {
         text.push_str("  changed      nothing\n");
     }
+    let at = word("parent_checkpoint");
+    text.push_str(&match told["not_pinned"].as_str() {
+        None => format!("  kept         {at} of the parent, while pins/{at}@... is there\n"),
+        Some(error) => format!("  not kept     {at} of the parent may be removed: {error}\n"),
+    });
     text.push_str(&format!(
         "  state        {hash}\nnext:\n  {} resume {out}\n",
         program()

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use dacapo_trainer::{ImportSource, Info, Observer, RunFolder};
+use dacapo_trainer::{ImportSource, Info, Observer};
 use serde_json::json;
 
 use super::{
@@ -72,6 +72,7 @@ impl OnDevice for Import {
         session.trainer_mut().import(imported)?;
 
         run_dir::create(&self.root, &self.config)?;
+        let folder = run_dir::open(&self.root)?;
         let trainer = session.trainer();
         let mut observer = RunObserver::open(&self.root, trainer, Info::default())?;
         let name = trainer.checkpoint_name();
@@ -79,7 +80,7 @@ impl OnDevice for Import {
         let record = trainer.to_record(observer.info())?;
         let hash = record.clone().state_hash::<B::InnerBackend>()?;
         let adapters = record.adapters.len();
-        RunFolder::new(&self.root).save::<B::InnerBackend>(&name, record, best)?;
+        folder.save::<B::InnerBackend>(&name, record, best)?;
         let told = json!({
             "event": "import",
             "run": self.root,

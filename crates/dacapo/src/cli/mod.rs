@@ -19,6 +19,7 @@ mod on_job;
 mod open_cuda;
 mod output;
 mod plan;
+mod repair;
 mod report;
 mod run_dir;
 mod signals;
@@ -66,6 +67,7 @@ pub fn main() -> i32 {
         Command::Fork(args) => fork::fork(args),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Lineage(args) => lineage::lineage(args),
+        Command::Repair(args) => repair::repair(args),
         Command::Report(args) => report::report(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),

@@ -2,16 +2,40 @@
 
 use std::path::{Path, PathBuf};
 
-use dacapo_record::{FsStorage, commit};
-use dacapo_trainer::SettingChange;
+use dacapo_record::{FsStorage, Storage, commit, create_folder};
+use dacapo_trainer::{RunFolder, SettingChange};
 
+use super::clock::host;
 use crate::{
     CliError,
     config::{RunConfig, load_config},
 };
 
 /// The resolved configuration's file in a run folder.
-const CONFIG: &str = "config.toml";
+pub(crate) const CONFIG: &str = "config.toml";
+
+/// Who works here, for others that come to a locked folder.
+pub(crate) fn holder() -> String {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    format!(
+        "process {} on {} (dacapo {command})",
+        std::process::id(),
+        host()
+    )
+}
+
+/// The run in this folder, for this process alone.
+pub(crate) fn open(root: &Path) -> Result<RunFolder, CliError> {
+    check_is_run(root)?;
+    lock(root)
+}
+
+/// As [`open`], for a folder that may lack its configuration.
+pub(crate) fn lock(root: &Path) -> Result<RunFolder, CliError> {
+    let folder = RunFolder::new(root);
+    folder.lock(&holder())?;
+    Ok(folder)
+}
 
 /// The folder for a new run: the one asked for, or the next free `runs/NAME-NNN`.
 ///
@@ -48,10 +72,14 @@ pub(crate) fn create(root: &Path, config: &RunConfig) -> Result<(), CliError> {
             "Choose a folder that can be written to with --out",
         )
     };
-    if let Some(parent) = root.parent() {
-        std::fs::create_dir_all(parent).map_err(refuse)?;
-    }
+    let parent = match root.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_folder(&FsStorage, parent)?;
+    // It must not be there yet.
     std::fs::create_dir(root).map_err(refuse)?;
+    FsStorage.sync_dir(parent).map_err(refuse)?;
     write_config(root, config).inspect_err(|_| {
         // Only what was made here; the error that is on its way says more.
         let _ = std::fs::remove_dir_all(root);
@@ -59,29 +87,39 @@ pub(crate) fn create(root: &Path, config: &RunConfig) -> Result<(), CliError> {
 }
 
 pub(crate) fn write_config(root: &Path, config: &RunConfig) -> Result<(), CliError> {
+    let text = config_text(config)?;
+    Ok(commit(&FsStorage, &root.join(CONFIG), text.as_bytes())?)
+}
+
+/// The configuration as its file holds it.
+pub(crate) fn config_text(config: &RunConfig) -> Result<String, CliError> {
     let text = toml::to_string_pretty(config).map_err(|error| {
         CliError::input(
             format!("the configuration cannot be written as TOML: {error}"),
             "Use seeds below 2^63, the largest integer of TOML",
         )
     })?;
-    let text = format!(
+    Ok(format!(
         "# Every setting of this run. train.epochs, [checkpoint] and the path of a moved\n\
          # model.base may be changed before `dacapo resume`; anything else is another run\n\
          # and is refused.\n\n{text}"
-    );
-    Ok(commit(&FsStorage, &root.join(CONFIG), text.as_bytes())?)
+    ))
 }
 
 pub(crate) fn read_config(root: &Path) -> Result<RunConfig, CliError> {
-    let path = root.join(CONFIG);
-    if !path.is_file() {
-        return Err(CliError::input(
+    check_is_run(root)?;
+    load_config(RunConfig::default(), Some(&root.join(CONFIG)), &[])
+}
+
+fn check_is_run(root: &Path) -> Result<(), CliError> {
+    match root.join(CONFIG).is_file() {
+        true => Ok(()),
+        false => Err(CliError::input(
             format!("{} is no run folder: it has no {CONFIG}", root.display()),
-            "Give a folder that `dacapo train` made",
-        ));
+            "Give a folder that `dacapo train` made; if it was one, `dacapo repair` tells what \
+             can be saved",
+        )),
     }
-    load_config(RunConfig::default(), Some(&path), &[])
 }
 
 /// Refuses a configuration that was changed where a resumed run must not be.

@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use dacapo_record::{FsStorage, commit};
+use dacapo_record::{FsStorage, commit, lock_folder};
 use dacapo_trainer::{Info, RunFolder, StopReason};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -58,6 +58,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<i32, CliError> {
         )?;
     }
     open(&args.out, &plan)?;
+    let _lock = lock_folder(&FsStorage, &args.out, &run_dir::holder())?;
     on_device(args.device, true, Sweep { args, plan })
 }
 
@@ -170,7 +171,8 @@ fn branch<B: Compute>(
         factor: plan.factor_of(point.kind),
     };
     let at = ForkPoint::Epoch(point.at);
-    let branch = Branch::plan(&plan.baseline, &at, &new, Some(window), &plan.set)?;
+    let mut branch = Branch::plan(&plan.baseline, &at, &new, Some(window), &plan.set)?;
+    branch.will_be_at(&folder);
     let kind = branch.config().model.kind;
     let begin = Begin {
         folder,
@@ -195,7 +197,8 @@ impl OnJob for Begin {
         let (job, _) = self.branch.make::<B, J>(device)?;
         std::fs::rename(&self.new, &self.folder)
             .map_err(|error| cannot_make(&self.folder, &error))?;
-        train::finish(job, &self.folder, &config, Info::default())
+        let folder = run_dir::open(&self.folder)?;
+        train::finish(job, &folder, &config, Info::default())
     }
 }
 

@@ -36,6 +36,7 @@ struct Plan {
 enum Start {
     New,
     Resume {
+        folder: RunFolder,
         record: Box<TrainerRecord>,
         allow_identity_change: bool,
     },
@@ -77,7 +78,8 @@ fn new_run(
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
-    let (mut config, record) = stored(&args.dir)?;
+    let folder = run_dir::open(&args.dir)?;
+    let (mut config, record) = stored(&folder)?;
     if let Some(epochs) = args.epochs {
         config.train.epochs = epochs;
     }
@@ -93,6 +95,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         device: args.device.unwrap_or(recorded),
         kernel_cache: !args.no_kernel_cache,
         start: Start::Resume {
+            folder,
             record: Box::new(record),
             allow_identity_change: args.allow_identity_change,
         },
@@ -124,21 +127,21 @@ impl OnJob for Plan {
 }
 
 fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<i32, CliError> {
-    let folder = RunFolder::new(&plan.root);
-    let (mut job, earlier) = match plan.start {
+    let (folder, mut job, earlier) = match plan.start {
         Start::New => {
             let job = J::start(&mut plan.config, device)?;
             run_dir::create(&plan.root, &plan.config)?;
-            (job, Info::default())
+            (run_dir::open(&plan.root)?, job, Info::default())
         }
         Start::Resume {
+            folder,
             record,
             allow_identity_change,
         } => {
             let earlier = record.info.clone();
             let job = J::resume(&plan.config, device, *record, allow_identity_change)?;
             run_dir::write_config(&plan.root, &plan.config)?;
-            (job, earlier)
+            (folder, job, earlier)
         }
     };
     let trainer = job.trainer();
@@ -222,34 +225,34 @@ pub(super) fn go_on<B: Compute, J: Job<B>>(
     root: &Path,
     device: &B::Device,
 ) -> Result<(), CliError> {
-    let (config, record) = stored(root)?;
+    let folder = run_dir::open(root)?;
+    let (config, record) = stored(&folder)?;
     if record.early_stopping.triggered || record.data.epoch >= config.train.epochs {
         return Ok(());
     }
     let earlier = record.info.clone();
     let job = J::resume(&config, device, record, false)?;
-    finish(job, root, &config, earlier)
+    finish(job, &folder, &config, earlier)
 }
 
 /// Trains `job`, whose run is in this folder, to its end or a signal, without a word.
 pub(super) fn finish<B: Compute, J: Job<B>>(
     mut job: J,
-    root: &Path,
+    folder: &RunFolder,
     config: &RunConfig,
     earlier: Info,
 ) -> Result<(), CliError> {
     let trainer = job.trainer_mut();
-    let mut observer = RunObserver::open(root, trainer, earlier)?;
-    let folder = RunFolder::new(root);
-    run(trainer, &folder, &config.checkpoint, None, &mut observer)?;
+    let mut observer = RunObserver::open(folder.root(), trainer, earlier)?;
+    run(trainer, folder, &config.checkpoint, None, &mut observer)?;
     Ok(())
 }
 
 /// The configuration and the latest state of the run in this folder, which agree.
-fn stored(root: &Path) -> Result<(RunConfig, TrainerRecord), CliError> {
-    let config = run_dir::read_config(root)?;
-    let latest = RunFolder::new(root).load_latest()?;
-    let record = latest.ok_or_else(|| no_checkpoint(root))?;
+fn stored(folder: &RunFolder) -> Result<(RunConfig, TrainerRecord), CliError> {
+    let config = run_dir::read_config(folder.root())?;
+    let latest = folder.load_latest()?;
+    let record = latest.ok_or_else(|| no_checkpoint(folder.root()))?;
     run_dir::check_unchanged(&config, &record.run.config)?;
     Ok((config, record))
 }

@@ -87,3 +87,20 @@ pub struct PlanArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// A run folder.
+    pub dir: PathBuf,
+    /// Say what is wrong and what would be done; exit 1 if there is something to do.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete damaged checkpoints instead of moving them to damaged/, and unfinished files and
+    /// pins of branches that are gone.
+    #[arg(long)]
+    pub delete: bool,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

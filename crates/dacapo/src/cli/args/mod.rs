@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
 pub(crate) use branching::{AblateArgs, ForkArgs, ForkPoint, LengthUnit, SweepArgs};
 pub(crate) use exchange::{ExportArgs, ImportArgs, StandInsArgs};
-pub(crate) use looking::{InspectArgs, LineageArgs, PlanArgs, ReportArgs, VerifyArgs};
+pub(crate) use looking::{InspectArgs, LineageArgs, PlanArgs, RepairArgs, ReportArgs, VerifyArgs};
 pub(crate) use running::{PretrainArgs, ResumeArgs, TrainArgs};
 
 /// Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.
@@ -75,6 +75,18 @@ best ones, and history.csv). Times and places (`info`) and the number of epochs 
     Verify(VerifyArgs),
     /// Show what a checkpoint holds: every part of the state, and what it continues.
     Inspect(InspectArgs),
+    /// Mend a run folder after a crash or a damaged disk; nothing is deleted unasked.
+    #[command(long_about = "\
+Mend a run folder after a crash or a damaged disk; nothing is deleted unasked.
+
+Every checkpoint is read and checked. Damaged ones are moved to damaged/ in the run folder,
+`latest` and `best` are set to whole ones where they do not lead to any, a missing config.toml
+and history.csv are written anew from the record. What is lost are steps, not results: `resume`
+computes them again, to the same bits. A run that was merely killed needs no repair.
+
+Exit codes: 0 nothing is wrong, or it was mended; 1 `--dry-run` found something to mend; 2 the
+run cannot be mended (no checkpoint is whole, or a file cannot be read).")]
+    Repair(RepairArgs),
     /// Show which kernels compute on a GPU, and which multiplies which matrices; needs no GPU.
     #[command(long_about = "\
 Show which kernels compute on a GPU, and which multiplies which matrices; needs no GPU.
