@@ -30,6 +30,11 @@ impl Sandbox {
         self.folder.path()
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root().join(name)

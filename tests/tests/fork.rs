@@ -393,3 +393,71 @@ fn branch_that_means_nothing_is_made() {
         .err;
     assert!(empty.contains("no run"), "{empty}");
 }
+
+/// The run that others branch off is pruned like any other; what they branch off is not.
+#[test]
+fn parent_of_a_branch_is_pruned() {
+    let sandbox = sandbox!();
+    let settings = Settings::small()
+        .set("checkpoint.every_steps", 1)
+        .set("checkpoint.keep_last", 2)
+        .set("checkpoint.keep_every_epochs", 0);
+    sandbox.run(settings.train_until("run", 4)).expect_success();
+    let told = sandbox
+        .run(["fork", "run", "--at", "step:4", "--out", "branch"])
+        .expect_success()
+        .out;
+    assert!(told.contains("step-00000004 of the parent"), "{told}");
+    sandbox.run(["resume", "run"]).expect_success();
+    let kept = |run: &str| -> Vec<u64> {
+        let folder = dacapo::trainer::RunFolder::new(sandbox.path(run));
+        let kept = folder.checkpoints().expect("readable");
+        kept.into_iter().map(|(_, step, _)| step).collect()
+    };
+    let best = sandbox.latest("run").early_stopping.best_checkpoint;
+    let best: u64 = best
+        .and_then(|name| name.rsplit('-').next()?.parse().ok())
+        .expect("an epoch has ended");
+    let mut expected = vec![0, 4, 8, 9, best];
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!(kept("run"), expected);
+    // A branch that is gone lets go only when told to.
+    sandbox.remove("branch");
+    let told = sandbox.run(["repair", "run"]).expect_success().out;
+    assert!(told.contains("a branch that is not in"), "{told}");
+    assert!(
+        sandbox
+            .path("run/pins")
+            .read_dir()
+            .expect("there")
+            .next()
+            .is_some()
+    );
+    sandbox.run(["repair", "run", "--delete"]).expect_success();
+    assert!(
+        sandbox
+            .path("run/pins")
+            .read_dir()
+            .expect("there")
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn parent_that_cannot_be_written_to_cannot_be_branched_off() {
+    let sandbox = sandbox!();
+    sandbox
+        .run(Settings::small().train_until("run", 4))
+        .expect_success();
+    // As if the folder were another user's.
+    std::fs::write(sandbox.path("run/pins"), "in the way").expect("written");
+    let json = sandbox
+        .run(["fork", "run", "--at", "latest", "--out", "branch", "--json"])
+        .expect_success()
+        .json();
+    let why = json["not_pinned"].as_str().expect("told why");
+    assert!(why.contains("pins"), "{why}");
+    sandbox.run(["resume", "branch"]).expect_success();
+}

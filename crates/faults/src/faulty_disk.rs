@@ -15,7 +15,7 @@ use crate::{
 struct Inner {
     state: State,
     calls: Vec<String>,
-    fault: Option<(usize, Fault)>,
+    faults: Vec<(usize, Fault)>,
 }
 
 /// A [`Storage`] in memory, one operation of which goes wrong.
@@ -27,14 +27,19 @@ impl FaultyDisk {
     pub fn inject(&self, at: usize, fault: Fault) {
         let mut inner = self.inner();
         inner.calls.clear();
-        inner.fault = Some((at, fault));
+        inner.faults = vec![(at, fault)];
+    }
+
+    /// Makes one more operation go wrong, of a later number by the same count.
+    pub fn inject_second(&self, at: usize, fault: Fault) {
+        self.inner().faults.push((at, fault));
     }
 
     /// Lets everything work again, and counts from 0.
     pub fn mend(&self) {
         let mut inner = self.inner();
         inner.calls.clear();
-        inner.fault = None;
+        inner.faults.clear();
     }
 
     /// The operations since the last [`inject`](Self::inject) or [`mend`](Self::mend), as in
@@ -78,11 +83,11 @@ impl FaultyDisk {
         let mut inner = self.inner();
         let number = inner.calls.len();
         inner.calls.push(format!("{name} {}", path.display()));
-        let fault = match inner.fault {
-            Some((at, fault @ (Fault::Die | Fault::Full))) if number >= at => Some(fault),
-            Some((at, fault)) if number == at => Some(fault),
-            _ => None,
-        };
+        let fault = inner.faults.iter().find(|(at, fault)| match fault {
+            Fault::Die | Fault::Full => number >= *at,
+            _ => number == *at,
+        });
+        let fault = fault.map(|(_, fault)| *fault);
         (inner, fault)
     }
 

@@ -11,9 +11,9 @@ use crate::{RecordError, Storage};
 /// # Errors
 ///
 /// [`RecordError::Io`], naming the step; [`RecordError::Unfaithful`]. The temporary file
-/// is then removed if the system allows it. A file that was at `path` is still there, whole, unless
-/// only the last step failed: then the new one is there, whole, but might not
-/// outlast a power cut.
+/// is then removed if the system allows it. The file that was at `path` is still there,
+/// whole, unless the renaming was done and what follows failed: then the new one is there,
+/// whole, but might not outlast a power cut.
 pub fn commit(
     storage: &(impl Storage + ?Sized),
     path: &Path,
@@ -42,6 +42,10 @@ pub fn commit(
         .and_then(|()| {
             storage
                 .rename(&temporary, path)
+                .and_then(|()| match storage.entry(&temporary)? {
+                    None => Ok(()),
+                    Some(_) => Err(io::Error::other("reported as done, but it was not")),
+                })
                 .map_err(|error| RecordError::io(path, "rename the temporary file to it", error))
         });
     if let Err(error) = written {

@@ -31,7 +31,8 @@ pub enum RecordError {
 
     /// The file has no bytes.
     #[error(
-        "{}: expected a checkpoint, found an empty file. Use another checkpoint of the run",
+        "{}: expected a checkpoint, found an empty file. Use another checkpoint of the run: \
+         `dacapo repair` finds the newest whole one",
         path.display()
     )]
     Empty {
@@ -42,8 +43,8 @@ pub enum RecordError {
     /// The file's length is not the one that its trailer needs.
     #[error(
         "{}: expected {expected}, found {found}: the file is cut short or has been added to. Copy \
-         it again or use another checkpoint of the run; if another program wrote it, it is no \
-         dacapo checkpoint", path.display()
+         it again or use another checkpoint of the run (`dacapo repair` finds the newest whole one); \
+         if another program wrote it, it is no dacapo checkpoint", path.display()
     )]
     Truncated {
         /// The file.
@@ -69,7 +70,7 @@ pub enum RecordError {
     /// A checksum disagrees.
     #[error(
         "{}: the {part} is damaged: expected {expected}, found {found}. Copy the file again or use \
-         another checkpoint of the run", path.display()
+         another checkpoint of the run: `dacapo repair` finds the newest whole one", path.display()
     )]
     Corrupt {
         /// The file.
@@ -120,7 +121,7 @@ pub enum RecordError {
     /// A pointer file's content is not a checkpoint's file name.
     #[error(
         "{}: expected one line with the file name of a checkpoint, such as `step-000100.mpk`, \
-         found {found}. Write the name of a file in `checkpoints` into it", path.display()
+         found {found}. Write the name of a file in `checkpoints` into it, or let `dacapo repair`", path.display()
     )]
     MalformedPointer {
         /// The pointer file.
@@ -132,7 +133,8 @@ pub enum RecordError {
     /// A pointer names a checkpoint that is not there.
     #[error(
         "{}: expected it to name an existing checkpoint, found `{target}`, which is not in \
-         `checkpoints`. Restore that file, or write the name of another one into the pointer",
+         `checkpoints`. Restore that file, or write the name of another one into the pointer, or let \
+         `dacapo repair`",
         path.display()
     )]
     DanglingPointer {

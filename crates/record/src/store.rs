@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint_name::{EXTENSION, of_file, validate};
 use crate::commit::{create_folder, sync_parent};
 use crate::entry_kind::is;
-use crate::{EntryKind, FsStorage, Lock, Pin, RecordError, Storage, commit, lock_folder, read_sealed, seal};
+use crate::{
+    EntryKind, FsStorage, Lock, Pin, RecordError, Storage, commit, lock_folder, read_sealed, seal,
+};
 
 const POINTERS: [&str; 2] = ["latest", "best"];
 const PINS: &str = "pins";

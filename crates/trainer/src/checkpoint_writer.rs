@@ -3,38 +3,41 @@ use std::{
     thread::Scope,
 };
 
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::AutodiffBackend;
 use dacapo_record::Storage;
 
-use crate::{CheckpointPolicy, Event, RunFolder, TrainerError, TrainerRecord};
+use crate::{CheckpointPolicy, Event, RunFolder, Snapshot, TrainerError};
 
 /// A checkpoint to commit.
-pub(crate) struct Job {
+pub(crate) struct Job<B: AutodiffBackend> {
     pub(crate) name: String,
     pub(crate) step: u64,
-    pub(crate) record: TrainerRecord,
+    pub(crate) snapshot: Snapshot<B>,
     pub(crate) best: bool,
 }
 
-/// Commits checkpoints on a thread of its own, one after the other, while the next step is
-/// computed: a commit is mostly waiting for the disk.
+/// Reads checkpoints off the device, serialises and commits them on a thread of its own, one
+/// after the other, while the next step is computed.
 ///
 /// At most one is under way, so that a slow disk slows the run down and never piles up
-/// records. Whoever lets go of the run first calls [`flush`](Self::flush).
-pub(crate) struct CheckpointWriter {
-    jobs: Sender<Job>,
+/// states. Whoever lets go of the run first calls [`flush`](Self::flush).
+pub(crate) struct CheckpointWriter<B: AutodiffBackend> {
+    jobs: Sender<Job<B>>,
     done: Receiver<Result<Event, TrainerError>>,
     under_way: bool,
 }
 
-impl CheckpointWriter {
+impl<B: AutodiffBackend> CheckpointWriter<B> {
     /// A writer to `folder` that lives as long as `scope`.
-    pub(crate) fn spawn<'scope, 'env, B: Backend, S: Storage + Sync>(
+    pub(crate) fn spawn<'scope, 'env, S: Storage + Sync>(
         scope: &'scope Scope<'scope, 'env>,
         folder: &'env RunFolder<S>,
         policy: &'env CheckpointPolicy,
-    ) -> Self {
-        let (jobs, incoming) = channel::<Job>();
+    ) -> Self
+    where
+        B: 'scope,
+    {
+        let (jobs, incoming) = channel::<Job<B>>();
         let (outgoing, done) = channel();
         scope.spawn(move || {
             for job in incoming {
@@ -53,7 +56,7 @@ impl CheckpointWriter {
 
     /// Hands a checkpoint over, once the one before is committed: that one's event, if it
     /// was still under way.
-    pub(crate) fn submit(&mut self, job: Job) -> Result<Option<Event>, TrainerError> {
+    pub(crate) fn submit(&mut self, job: Job<B>) -> Result<Option<Event>, TrainerError> {
         let before = self.flush()?;
         self.jobs.send(job).expect("the writer lives as long as we");
         self.under_way = true;
@@ -84,18 +87,23 @@ impl CheckpointWriter {
     }
 }
 
-fn commit<B: Backend, S: Storage>(
+fn commit<B: AutodiffBackend, S: Storage>(
     folder: &RunFolder<S>,
     policy: &CheckpointPolicy,
-    job: Job,
+    job: Job<B>,
 ) -> Result<Event, TrainerError> {
     let Job {
         name,
         step,
-        record,
+        snapshot,
         best,
     } = job;
-    folder.save::<B>(&name, record, best)?;
-    folder.prune(policy)?;
+    let record = snapshot.into_record()?;
+    let saved = folder.save::<B::InnerBackend>(&name, record, best);
+    if let Err(error) = saved.and_then(|()| folder.prune(policy)) {
+        // A folder that goes away makes any operation fail: that is then what to tell.
+        folder.check_in_place()?;
+        return Err(error);
+    }
     Ok(Event::Checkpoint { name, step, best })
 }

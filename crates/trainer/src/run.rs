@@ -11,7 +11,8 @@ use crate::{
 /// Trains until the end, `stop_after` optimizer steps or the observer's wish, committing
 /// checkpoints to `folder`.
 ///
-/// A checkpoint is committed while the next step is computed. Whatever the outcome, the
+/// A checkpoint is read off the device, serialised and committed while the next step is
+/// computed; what goes wrong with it ends the run before the step after that. Whatever the outcome, the
 /// state that it leaves in memory is committed when this returns.
 ///
 /// The folder is [locked](RunFolder::lock) from here on, unless it is already.
@@ -29,7 +30,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     trainer.check_whole()?;
     folder.lock(&format!("process {}", process::id()))?;
     thread::scope(|scope| {
-        let mut writer = CheckpointWriter::spawn::<B::InnerBackend, S>(scope, folder, policy);
+        let mut writer = CheckpointWriter::spawn(scope, folder, policy);
         let outcome = train(trainer, folder, policy, stop_after, observer, &mut writer);
         // Also after an error: the last checkpoint is what one goes on from.
         let last = writer.flush();
@@ -45,7 +46,7 @@ fn train<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     policy: &CheckpointPolicy,
     stop_after: Option<u64>,
     observer: &mut O,
-    writer: &mut CheckpointWriter,
+    writer: &mut CheckpointWriter<B>,
 ) -> Result<Outcome, TrainerError> {
     let mut committed = folder.latest()?.is_some();
     if !committed {
@@ -101,12 +102,12 @@ fn commit<B: AutodiffBackend, T: Task<B>, O: Observer>(
     trainer: &Trainer<B, T>,
     best: bool,
     observer: &mut O,
-    writer: &mut CheckpointWriter,
+    writer: &mut CheckpointWriter<B>,
 ) -> Result<(), TrainerError> {
     let before = writer.submit(Job {
         name: trainer.checkpoint_name(),
         step: trainer.global_step(),
-        record: trainer.to_record(observer.info())?,
+        snapshot: trainer.snapshot(observer.info()),
         best,
     })?;
     note_checkpoint(observer, before)

@@ -57,6 +57,17 @@ impl<S: Storage> RunFolder<S> {
         Ok(())
     }
 
+    /// Refuses to go on in a folder that was removed or renamed since it was locked.
+    ///
+    /// # Errors
+    /// A folder that is not where it was.
+    pub(crate) fn check_in_place(&self) -> Result<(), TrainerError> {
+        match self.lock.get() {
+            Some(lock) => Ok(lock.check()?),
+            None => Ok(()),
+        }
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -181,9 +192,7 @@ impl<S: Storage> RunFolder<S> {
         record: TrainerRecord,
         best: bool,
     ) -> Result<(), TrainerError> {
-        if let Some(lock) = self.lock.get() {
-            lock.check()?;
-        }
+        self.check_in_place()?;
         let history = history_csv(&record.run.history, record.optimizer.config().lr());
         self.store.save(name, record.to_payload::<B>()?)?;
         if best {

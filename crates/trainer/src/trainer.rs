@@ -6,7 +6,7 @@ use dacapo_rng::{RngHub, epoch_permutation};
 
 use crate::{
     DataRecord, EarlyStopping, EpochRow, Identity, Info, LineageEvent, PartialEpoch, Perturbation,
-    PerturbationKind, RunRecord, Task, TrainerError, TrainerRecord, TrainerSettings,
+    PerturbationKind, RunRecord, Snapshot, Task, TrainerError, TrainerRecord, TrainerSettings,
     hashes::{frozen_hashes, hash_all, order_key, short_hash},
     metrics::{check_monitor, known_metrics},
     module_state,
@@ -124,14 +124,20 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// The complete state.
     ///
     /// # Errors
-    /// A backend that cannot hand out the moments.
+    /// A backend that cannot hand out the adapters or the moments.
     pub fn to_record(&self, info: Info) -> Result<TrainerRecord, TrainerError> {
+        self.snapshot(info).into_record()
+    }
+
+    /// The complete state, with adapters and moments still on the device.
+    pub fn snapshot(&self, info: Info) -> Snapshot<B> {
         // `valid` brings running statistics up to date.
         let module = self.model.valid();
-        Ok(TrainerRecord {
-            adapters: module_state::tensors(&module, |path| self.trainable_paths.contains(path)),
+        Snapshot {
+            adapters: module_state::flat::<B, _>(&self.model, &self.trainable_paths, None),
+            specs: self.trainable.clone(),
+            optimizer: self.optimizer.clone(),
             buffers: module_state::tensors(&module, |path| self.task.is_buffer(path)),
-            optimizer: self.optimizer.to_record()?,
             scheduler: self.scheduler.to_record(),
             rng: self.rng.to_record(),
             data: DataRecord {
@@ -157,7 +163,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             },
             identity: self.identity.clone(),
             info,
-        })
+        }
     }
 
     /// The name of this state's checkpoint. It depends on the state alone.

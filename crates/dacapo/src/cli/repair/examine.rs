@@ -72,7 +72,10 @@ pub(super) fn examine(folder: &RunFolder) -> Result<Examination, CliError> {
         if !Path::new(&pin.note).exists() {
             findings.push(Finding {
                 place: PathBuf::from("pins").join(format!("{}@{}", pin.checkpoint, pin.by)),
-                problem: format!("keeps a checkpoint for a branch that is not in {}", pin.note),
+                problem: format!(
+                    "keeps a checkpoint for a branch that is not in {}",
+                    pin.note
+                ),
                 mend: Mend::Leave {
                     may_be_deleted: true,
                 },
@@ -146,7 +149,10 @@ fn temporaries(folder: &RunFolder, findings: &mut Vec<Finding>) -> Result<(), Cl
         if !path.is_dir() {
             continue;
         }
-        for name in FsStorage.list(&path).map_err(|error| cannot_list(&path, &error))? {
+        for name in FsStorage
+            .list(&path)
+            .map_err(|error| cannot_list(&path, &error))?
+        {
             if name.starts_with('.') && name.ends_with(".tmp") {
                 findings.push(Finding {
                     place: Path::new(below).join(name),

@@ -23,7 +23,10 @@ use finding::{Finding, Mend};
 pub(crate) fn repair(args: &RepairArgs) -> Result<i32, CliError> {
     if !args.dir.join("checkpoints").exists() {
         return Err(CliError::input(
-            format!("{} is no run folder: it has no checkpoints", args.dir.display()),
+            format!(
+                "{} is no run folder: it has no checkpoints",
+                args.dir.display()
+            ),
             "Give a folder that `dacapo train` made",
         ));
     }
@@ -145,9 +148,11 @@ fn to_text(args: &RepairArgs, found: &Examination) -> String {
     } else if !args.delete {
         text.push_str("nothing was deleted\n");
     }
-    text.push_str(&match args.dry_run && found.findings.iter().any(Finding::is_to_mend) {
-        true => format!("next:\n  {} repair {root}\n", program()),
-        false => format!("next:\n  {} resume {root}\n", program()),
-    });
+    text.push_str(
+        &match args.dry_run && found.findings.iter().any(Finding::is_to_mend) {
+            true => format!("next:\n  {} repair {root}\n", program()),
+            false => format!("next:\n  {} resume {root}\n", program()),
+        },
+    );
     text
 }

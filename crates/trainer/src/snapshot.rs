@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+
+use burn::tensor::{
+    Shape, Tensor, TensorData, Transaction,
+    backend::{AutodiffBackend, Backend},
+};
+use dacapo_optim::{OptimError, Optimizer, ParamSpec, SchedulerRecord};
+use dacapo_rng::RngRecord;
+
+use crate::{DataRecord, EarlyStopping, Identity, Info, RunRecord, TrainerError, TrainerRecord};
+
+/// The complete state between two steps, adapters and moments still on the device.
+///
+/// Taking one copies no tensor and waits for nothing: tensors are values, and the next step
+/// makes new ones beside them. [`into_record`](Self::into_record) copies them to the host,
+/// on any thread, while training goes on. Until then the device holds the state twice.
+pub struct Snapshot<B: AutodiffBackend> {
+    /// Flat, by path.
+    pub(crate) adapters: BTreeMap<String, Tensor<B::InnerBackend, 1>>,
+    pub(crate) specs: BTreeMap<String, ParamSpec>,
+    pub(crate) optimizer: Optimizer<B::InnerBackend>,
+    pub(crate) buffers: BTreeMap<String, TensorData>,
+    pub(crate) scheduler: SchedulerRecord,
+    pub(crate) rng: RngRecord,
+    pub(crate) data: DataRecord,
+    pub(crate) early_stopping: EarlyStopping,
+    pub(crate) run: RunRecord,
+    pub(crate) identity: Identity,
+    pub(crate) info: Info,
+}
+
+impl<B: AutodiffBackend> Snapshot<B> {
+    /// The record.
+    ///
+    /// # Errors
+    /// A backend that cannot hand out the adapters or the moments.
+    pub fn into_record(self) -> Result<TrainerRecord, TrainerError> {
+        Ok(TrainerRecord {
+            adapters: read(self.adapters, &self.specs)?,
+            buffers: self.buffers,
+            optimizer: self.optimizer.to_record()?,
+            scheduler: self.scheduler,
+            rng: self.rng,
+            data: self.data,
+            early_stopping: self.early_stopping,
+            run: self.run,
+            identity: self.identity,
+            info: self.info,
+        })
+    }
+}
+
+/// The data of flat tensors in their own shapes, in one transfer.
+fn read<B: Backend>(
+    tensors: BTreeMap<String, Tensor<B, 1>>,
+    specs: &BTreeMap<String, ParamSpec>,
+) -> Result<BTreeMap<String, TensorData>, TrainerError> {
+    let (paths, tensors): (Vec<_>, Vec<_>) = tensors.into_iter().unzip();
+    if tensors.is_empty() {
+        // Burn's transaction on a GPU panics without a tensor.
+        return Ok(BTreeMap::new());
+    }
+    let data = tensors
+        .into_iter()
+        .fold(Transaction::<B>::default(), Transaction::register)
+        .try_execute()
+        .map_err(|error| OptimError::Device {
+            operation: "reading the adapters",
+            message: error.to_string(),
+        })?;
+    let shaped = paths.into_iter().zip(data).map(|(path, data)| {
+        let shape = Shape::from(specs[&path].shape.clone());
+        (path, TensorData { shape, ..data })
+    });
+    Ok(shaped.collect())
+}
