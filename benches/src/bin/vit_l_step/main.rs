@@ -7,6 +7,8 @@
 //! images are random. Each row has a hash of the complete state after its last step: two runs must
 //! give the same.
 
+mod stall;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
@@ -61,6 +63,12 @@ struct Args {
     /// Start no further measurement after this many seconds.
     #[arg(long, default_value_t = 300)]
     budget: u64,
+    /// Measure what checkpoints cost, too: this many blocks of steps without and with them.
+    #[arg(long, default_value_t = 0)]
+    stall_blocks: usize,
+    /// Where those checkpoints go; the system's folder for temporary files if not given.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// Keep compiled kernels in this folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -309,8 +317,13 @@ fn measure<B: Compute>(
     let state = trainer
         .to_record(Info::default())?
         .state_hash::<B::InnerBackend>()?;
+    let stall = match args.stall_blocks {
+        0 => None,
+        _ => Some(stall::measure(args, &mut trainer, &base.device)?),
+    };
     report.row(json!({
         "who": format!("dacapo {}", name(flavour)),
+        "checkpoint": stall,
         "precision": facts.precision,
         "kernel_plan": facts.kernel_plan,
         "compile": "fixed kernels",
