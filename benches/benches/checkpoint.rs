@@ -27,8 +27,15 @@ fn payload(run: &DefaultRun) -> Vec<u8> {
     payload.expect("a record can be serialised")
 }
 
+/// All that the training thread does for a checkpoint.
 #[divan::bench]
-fn a_record(bencher: Bencher) {
+fn a_snapshot(bencher: Bencher) {
+    let run = default_run(PARENT);
+    bencher.bench_local(|| run.session.trainer.snapshot(Info::default()));
+}
+
+#[divan::bench]
+fn a_then_record(bencher: Bencher) {
     let run = default_run(PARENT);
     bencher.bench_local(|| record(&run));
 }

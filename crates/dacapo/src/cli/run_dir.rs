@@ -66,7 +66,7 @@ pub(crate) fn free(path: &Path) -> Result<PathBuf, CliError> {
 
 /// Makes the folder and writes the configuration into it. On failure nothing is left.
 pub(crate) fn create(root: &Path, config: &RunConfig) -> Result<(), CliError> {
-    let refuse = |error: std::io::Error| {
+    let refuse = |error: &dyn std::fmt::Display| {
         CliError::input(
             format!("cannot make the run folder {}: {error}", root.display()),
             "Choose a folder that can be written to with --out",
@@ -76,10 +76,10 @@ pub(crate) fn create(root: &Path, config: &RunConfig) -> Result<(), CliError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    create_folder(&FsStorage, parent)?;
+    create_folder(&FsStorage, parent).map_err(|error| refuse(&error))?;
     // It must not be there yet.
-    std::fs::create_dir(root).map_err(refuse)?;
-    FsStorage.sync_dir(parent).map_err(refuse)?;
+    std::fs::create_dir(root).map_err(|error| refuse(&error))?;
+    FsStorage.sync_dir(parent).map_err(|error| refuse(&error))?;
     write_config(root, config).inspect_err(|_| {
         // Only what was made here; the error that is on its way says more.
         let _ = std::fs::remove_dir_all(root);
