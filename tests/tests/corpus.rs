@@ -13,7 +13,7 @@ use dacapo::{
     job::Job,
     models::{ConvNet, Vit},
     optim::{AdamWConfig, ParamGroup, ScheduleConfig},
-    record::{FsStorage, Tree, commit, read_sealed, seal},
+    record::{FsStorage, Tree, commit, open, read_sealed, seal},
     trainer::{Info, ResetOptimizer, TrainerRecord, payload_tree},
 };
 use dacapo_tests::adamw_config;
@@ -110,6 +110,29 @@ fn stock_burn_program_cannot_open_a_checkpoint() {
             assert!(diff.is_equal(), "{}: {diff}", path.display());
         }
     }
+}
+
+/// Every bit turned over, every length but the whole: none of them is taken for a checkpoint.
+#[test]
+fn damaged_bit_or_lost_end_is_accepted() {
+    let (mut bits, mut lengths) = (0, 0);
+    for (path, _) in files() {
+        let whole = std::fs::read(&path).expect("a file");
+        open(&path, &whole).expect("whole");
+        let mut bytes = whole.clone();
+        for at in 0..8 * bytes.len() {
+            bytes[at / 8] ^= 1 << (at % 8);
+            assert!(open(&path, &bytes).is_err(), "{} bit {at}", path.display());
+            bytes[at / 8] ^= 1 << (at % 8);
+            bits += 1;
+        }
+        for length in 0..whole.len() {
+            let cut = open(&path, &whole[..length]);
+            assert!(cut.is_err(), "{} cut to {length}", path.display());
+            lengths += 1;
+        }
+    }
+    println!("{bits} bits turned over, {lengths} lengths: all refused");
 }
 
 /// Writes the corpus of the current format version; see `corpus/v1/README.md`.

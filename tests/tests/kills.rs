@@ -1,7 +1,7 @@
 //! A run that is killed at random moments, again and again, until it is done, ends like the
 //! one that never was: in every bit.
 //!
-//! Short here; `DACAPO_KILLS=200 cargo test --release -p dacapo-tests --test kills -- --nocapture`
+//! Short here; `DACAPO_KILLS=200 cargo test -p dacapo-tests --test kills -- --nocapture`
 //! is the long version, whose figures are in docs/reliability.md.
 #![cfg(unix)]
 
