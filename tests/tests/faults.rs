@@ -4,7 +4,7 @@
 
 mod points;
 
-use std::{collections::BTreeMap, error::Error};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use burn_flex::Flex;
 use dacapo::trainer::{
@@ -16,14 +16,25 @@ use points::{resume, start, take};
 
 const ROOT: &str = "/runs/run";
 
-/// Takes note of what was reported as committed.
+/// Takes note of what was reported as committed, and of the steps done.
 #[derive(Default)]
-struct Committed(Option<u64>);
+struct Committed {
+    step: Option<u64>,
+    done: u64,
+    /// The most steps that were ever done after the last one reported as committed.
+    ahead: u64,
+}
 
 impl Observer for Committed {
     fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if let Event::Checkpoint { step, .. } = event {
-            self.0 = Some(*step);
+        match event {
+            Event::Checkpoint { step, .. } => self.step = Some(*step),
+            Event::Step(report) => {
+                self.done = report.step;
+                let ahead = report.step - self.step.unwrap_or(0);
+                self.ahead = self.ahead.max(ahead);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -52,7 +63,9 @@ fn policy() -> CheckpointPolicy {
 fn session(disk: &FaultyDisk) -> (Result<Outcome, TrainerError>, Option<u64>) {
     let mut committed = Committed::default();
     let outcome = go_on(disk, &mut committed);
-    (outcome, committed.0)
+    // A commit that fails is told no later than when the next one is due, two steps on.
+    assert!(committed.ahead <= 4, "{} steps after it", committed.ahead);
+    (outcome, committed.step)
 }
 
 fn go_on(disk: &FaultyDisk, committed: &mut Committed) -> Result<Outcome, TrainerError> {
@@ -215,4 +228,18 @@ fn disk_that_lies_about_a_sync_gets_damage_accepted() {
     }
     println!("{cuts} disks, {refused} with a damaged latest checkpoint, all refused");
     assert!(refused > 0, "the lies had no consequence");
+}
+
+#[test]
+fn slow_disk_piles_up_states() {
+    let (expected, _) = whole();
+    let disk = FaultyDisk::default();
+    disk.slow_down(Duration::from_millis(10));
+    let mut committed = Committed::default();
+    let outcome = go_on(&disk, &mut committed);
+    assert_eq!(outcome.expect("slow, not wrong"), Outcome::Completed);
+    // One that is being written and the steps up to the next, which waits for it.
+    assert!(committed.ahead <= 4, "{} steps ahead", committed.ahead);
+    assert!(committed.ahead > 2, "the run waited for every commit");
+    assert_eq!(end(&disk), expected);
 }

@@ -2,6 +2,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use dacapo_record::{EntryKind, Lock, Storage};
@@ -16,6 +17,7 @@ struct Inner {
     state: State,
     calls: Vec<String>,
     faults: Vec<(usize, Fault)>,
+    delay: Duration,
 }
 
 /// A [`Storage`] in memory, one operation of which goes wrong.
@@ -33,6 +35,11 @@ impl FaultyDisk {
     /// Makes one more operation go wrong, of a later number by the same count.
     pub fn inject_second(&self, at: usize, fault: Fault) {
         self.inner().faults.push((at, fault));
+    }
+
+    /// Makes every write take at least this long.
+    pub fn slow_down(&self, delay: Duration) {
+        self.inner().delay = delay;
     }
 
     /// Lets everything work again, and counts from 0.
@@ -144,6 +151,8 @@ impl Storage for FaultyDisk {
     }
 
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let delay = self.inner().delay;
+        std::thread::sleep(delay);
         let (mut inner, fault) = self.call("write_new", path);
         let half = &bytes[..bytes.len() / 2];
         match fault {
