@@ -301,7 +301,9 @@ fn read_elements(elements: &[Vec<u8>], variable: Option<&str>) -> Result<Rdm, Rs
 fn variable_of_a_name_that_is_there_twice_is_taken() {
     let rdm = element(b"rdm", &[4, 4], &MATRIX);
     assert_eq!(
-        read_elements(&[rdm.clone()], None).expect("one").values(),
+        read_elements(std::slice::from_ref(&rdm), None)
+            .expect("one")
+            .values(),
         MATRIX
     );
     let doubled = element(b"rdm", &[4, 4], &MATRIX.map(|value| 2.0 * value));
