@@ -236,6 +236,93 @@ fn checkpoint_is_written_past_the_record_crate() {
     assert_absent(&words, &allowed);
 }
 
+/// A manifest.
+fn manifest(path: &Path) -> toml::Table {
+    let text = std::fs::read_to_string(path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse().expect("TOML")
+}
+
+/// The level of a lint; nothing if the manifest or the workspace sets none.
+fn lint<'a>(lints: &'a toml::Value, tool: &str, name: &str) -> Option<&'a str> {
+    let lint = lints.get(tool)?.get(name)?;
+    lint.as_str().or_else(|| lint.get("level")?.as_str())
+}
+
+/// The compiler forbids unsafe code where these manifests say so, whatever the sources say.
+#[test]
+fn unsafe_code_is_allowed_outside_of_kernels() {
+    let root = manifest(&workspace().join("Cargo.toml"));
+    assert_eq!(
+        lint(&root["workspace"]["lints"], "rust", "unsafe_code"),
+        Some("forbid")
+    );
+    for (name, package) in packages() {
+        let path = text(&package["manifest_path"]);
+        let manifest = manifest(Path::new(&path));
+        let lints = manifest
+            .get("lints")
+            .unwrap_or_else(|| panic!("{path}: [lints]"));
+        if name == "dacapo-kernels" {
+            let documented = lint(lints, "clippy", "undocumented_unsafe_blocks");
+            assert_eq!(documented, Some("warn"), "{path}");
+            continue;
+        }
+        assert_eq!(
+            lints.get("workspace").and_then(toml::Value::as_bool),
+            Some(true),
+            "{path}: inherit the workspace's lints"
+        );
+    }
+    // Packages beside the workspace, such as one for fuzzing, inherit nothing from it.
+    for entry in std::fs::read_dir(workspace()).expect("a folder") {
+        let path = entry.expect("an entry").path().join("Cargo.toml");
+        if !path.is_file() {
+            continue;
+        }
+        let manifest = manifest(&path);
+        let lints = manifest.get("lints");
+        let inherits = lints.and_then(|lints| lints.get("workspace")?.as_bool());
+        let own = lints.and_then(|lints| lint(lints, "rust", "unsafe_code"));
+        assert!(
+            inherits == Some(true) || own.is_some(),
+            "{}: say in [lints] what it may do with unsafe code",
+            path.display()
+        );
+    }
+}
+
+/// As clippy demands, which is not installed everywhere.
+#[test]
+fn unsafe_block_of_a_kernel_says_nothing() {
+    let mut files = Vec::new();
+    for folder in ["src", "tests"] {
+        sources(&workspace().join("crates/kernels").join(folder), &mut files);
+    }
+    let mut blocks = 0;
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("a source can be read");
+        let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+        for (at, line) in lines.iter().enumerate() {
+            if line.starts_with("//") || !line.split_whitespace().any(|word| word == "unsafe") {
+                continue;
+            }
+            blocks += 1;
+            // Above it stand attributes, and above these the comment.
+            let above = lines[..at].iter().rev();
+            let mut above = above.skip_while(|line| line.starts_with("#["));
+            let mut comment = above.by_ref().take_while(|line| line.starts_with("//"));
+            assert!(
+                comment.any(|line| line.starts_with("// SAFETY: ")),
+                "{}:{}: no SAFETY comment above `{line}`",
+                file.display(),
+                at + 1
+            );
+        }
+    }
+    assert!(blocks > 10, "only {blocks} found");
+}
+
 #[test]
 fn random_numbers_come_from_a_global_generator() {
     let words = [

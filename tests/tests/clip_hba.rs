@@ -298,6 +298,27 @@ fn bad_input_is_trained_on() {
     let fewer: Vec<&str> = prompts.lines().take(65).collect();
     write(&sandbox, "prompts.txt", &fewer.join("\n"));
     assert_refused(&sandbox, &["clip.prompts", "66 prompts", "65 lines"]);
+    // Both would be tokens of the first prompt.
+    for odd in ["\u{feff}", "\0", "\u{1b}[2J"] {
+        write(&sandbox, "prompts.txt", &format!("{odd}{prompts}"));
+        let shown = odd.escape_debug().to_string();
+        assert_refused(&sandbox, &["clip.prompts", "line 1", &shown, "UTF-8"]);
+    }
+    fs::write(sandbox.path("prompts.txt"), b"\xff\xfea\0").expect("written");
+    assert_refused(&sandbox, &["clip.prompts", "prompts.txt", "UTF-8"]);
+    fs::remove_file(sandbox.path("prompts.txt")).expect("removed");
+    fs::create_dir(sandbox.path("prompts.txt")).expect("a folder");
+    assert_refused(&sandbox, &["clip.prompts", "prompts.txt", "a folder"]);
+    fs::remove_dir(sandbox.path("prompts.txt")).expect("removed");
+    // Opening it would wait for a writer for ever.
+    #[cfg(unix)]
+    {
+        let pipe = sandbox.path("prompts.txt");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        assert_refused(&sandbox, &["clip.prompts", "prompts.txt", "a pipe"]);
+        fs::remove_file(&pipe).expect("removed");
+    }
     write(&sandbox, "prompts.txt", &prompts);
 
     let others = format!("weights = \"{}\"", golden("clip_hf.safetensors").display());

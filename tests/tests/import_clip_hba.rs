@@ -8,7 +8,7 @@ use std::{
 
 use dacapo::{
     optim::OptimizerRecord,
-    pth::{Dict, PthFile, Value, to_bytes},
+    pth::{Dict, Dtype, Key, PthFile, Tensor, Value, to_bytes},
     trainer::{TrainerRecord, history_csv},
 };
 use dacapo_tests::{Finished, Sandbox, sandbox};
@@ -498,4 +498,179 @@ fn what_does_not_fit_is_imported() {
     let named = format!("clip.split={}", named.display());
     import(&sandbox, &set(&named)).expect_code(0);
     import(&sandbox, &set(&named)).expect_code(2);
+}
+
+/// The value at the end of the way, where a key that is a number is one; a copy of the rest.
+fn changed(value: &Value, way: &[&str], change: &dyn Fn(&Value) -> Value) -> Value {
+    let [key, rest @ ..] = way else {
+        return change(value);
+    };
+    match value {
+        Value::Dict(dict) => {
+            let wanted = match key.parse::<i64>() {
+                Ok(number) => Key::from(number),
+                Err(_) => Key::from(*key),
+            };
+            assert!(dict.get(wanted.clone()).is_some(), "no {key}");
+            let entries = dict.iter().map(|(key, value)| match *key == wanted {
+                true => (key.clone(), changed(value, rest, change)),
+                false => (key.clone(), value.clone()),
+            });
+            Value::Dict(entries.collect())
+        }
+        Value::List(items) => {
+            let wanted: usize = key.parse().expect("a number");
+            let mut items = items.clone();
+            items[wanted] = changed(&items[wanted], rest, change);
+            Value::List(items)
+        }
+        other => panic!("{key} of {other:?}"),
+    }
+}
+
+/// A tensor with its value at a place exchanged.
+fn with_value(value: &Value, at: usize, number: f32) -> Value {
+    let Value::Tensor(tensor) = value else {
+        panic!("no tensor: {value:?}");
+    };
+    let mut bytes = tensor.bytes().expect("whole").into_owned();
+    bytes[4 * at..][..4].copy_from_slice(&number.to_le_bytes());
+    let tensor = Tensor::new(tensor.dtype(), tensor.shape().to_vec(), bytes);
+    tensor.expect("the same size").into()
+}
+
+/// Whole files that no training of the original's writes.
+#[test]
+fn damage_that_has_a_right_checksum_is_imported() {
+    let sandbox = copied("adamw", ADAMW);
+    let params = sandbox.path("theirs/dora_params/epoch2_dora_params.pth");
+    let states = sandbox.path("theirs/random_states/epoch2_random_states.pth");
+    let table = sandbox.path("theirs/training_res.csv");
+    let originals = [&params, &states, &table].map(|path| fs::read(path).expect("copied"));
+    let restore = || {
+        for (path, bytes) in [&params, &states, &table].into_iter().zip(&originals) {
+            fs::write(path, bytes).expect("written");
+        }
+    };
+    let file = PthFile::open(&states).expect("a file of PyTorch's");
+    let state = file.root().get("optimizer_state_dict").expect("there");
+    let state = state.get("state").expect("there");
+    let (number, _) = state.entries().expect("a dict")[0].clone();
+    let number = number.to_string();
+
+    // Values that are none.
+    for value in [f32::NAN, f32::INFINITY] {
+        rewrite(&params, |entries| {
+            entries[0].1 = with_value(&entries[0].1, 1, value)
+        });
+        let found = format!("{value} at position 1");
+        let parts = ["epoch2_dora_params.pth", "finite numbers", &found];
+        assert_refused(&sandbox, &[], &parts);
+        restore();
+    }
+    type Change<'a> = (&'a [&'a str], &'a dyn Fn(&Value) -> Value, &'a [&'a str]);
+    let two = || {
+        let steps = [4.0_f32, 9.0].map(f32::to_le_bytes).concat();
+        Value::from(Tensor::new(Dtype::F32, vec![2], steps).expect("two values"))
+    };
+    let cases: &[Change] = &[
+        (
+            &["state", &number, "exp_avg"],
+            &|value| with_value(value, 0, f32::NAN),
+            &["exp_avg", "finite numbers", "NaN at position 0"],
+        ),
+        (
+            &["state", &number, "step"],
+            &|_| two(),
+            &["step", "one number of steps", "[2]"],
+        ),
+        (
+            &["state", &number, "step"],
+            &|_| Value::Float(f64::NAN),
+            &["step", "a tensor", "a float"],
+        ),
+        (
+            &["param_groups", "0", "params"],
+            &|_| Value::List(vec![1.into(), 1.into()]),
+            &["params[1]", "every parameter once", "found 1"],
+        ),
+        (
+            &["param_groups", "0", "params"],
+            &|_| Value::List(Vec::new()),
+            &["a parameter of the optimizer's group", &number],
+        ),
+        (
+            &["param_groups", "0", "lr"],
+            &|_| Value::Float(f64::NAN),
+            &["`lr`"],
+        ),
+        (
+            &["param_groups", "0", "betas"],
+            &|_| Value::List(vec![Value::Float(f64::INFINITY), Value::Float(0.9)]),
+            &["beta"],
+        ),
+    ];
+    for (way, change, parts) in cases {
+        rewrite(&states, |entries| {
+            for (key, value) in entries {
+                if key == "optimizer_state_dict" {
+                    *value = changed(value, way, change);
+                }
+            }
+        });
+        assert_refused(&sandbox, &[], parts);
+        restore();
+    }
+    let escape = "\u{1b}[2J";
+    rewrite(&states, |entries| {
+        entries.push((escape.to_owned(), 1.into()))
+    });
+    assert_refused(
+        &sandbox,
+        &[],
+        &["random_states.pth", "the key \"\\u{1b}[2J\""],
+    );
+    restore();
+
+    let history = String::from_utf8(originals[2].clone()).expect("text");
+    for (text, parts) in [
+        (
+            history.replace("test_loss", "train_loss"),
+            &["`train_loss` is there twice", "Remove one"][..],
+        ),
+        (
+            format!("\u{feff}{history}"),
+            &["does not begin with `epoch` but with \"\\u{feff}epoch\""],
+        ),
+        (
+            String::new(),
+            &["does not begin with `epoch` but with \"\""],
+        ),
+        (
+            history.replace("test_loss", escape),
+            &["the column \"\\u{1b}[2J\" is not known"],
+        ),
+        (
+            history.replace("\n1,", &format!("\n{escape},")),
+            &["line 3", "\"\\u{1b}[2J\" is no epoch"],
+        ),
+        (
+            history.replace("\n1,", "\n18446744073709551615,"),
+            &["line 3 is epoch 18446744073709551615, where 1 should follow"],
+        ),
+        (
+            history.replace("\n0,", "\n18446744073709551615,"),
+            &["line 2", "where 0 or 1 should follow"],
+        ),
+        (history.replace("\n1,", "\n1,inf"), &["line 3", "no number"]),
+        (
+            history.replace("\n1,", "\n1,0.5,"),
+            &["line 3 has 4 values, not 3"],
+        ),
+    ] {
+        fs::write(&table, text).expect("written");
+        assert_refused(&sandbox, &[], parts);
+    }
+    restore();
+    import(&sandbox, &[]).expect_code(0);
 }

@@ -130,6 +130,7 @@ fn other_plan_goes_on_in_the_same_folder() {
     let sandbox = baseline();
     let plan = |text: &str| fs::write(sandbox.path("plan.toml"), text).expect("written");
     let sweep = || sandbox.run(["sweep", "plan.toml", "--out", "out"]);
+    let numbers = format!("{:?}", (0..100_000).collect::<Vec<u64>>());
     #[rustfmt::skip]
     let refused = [
         (PLAN.replace("[1, 2]", "[1, 9]"), "no checkpoint"),
@@ -140,6 +141,14 @@ fn other_plan_goes_on_in_the_same_folder() {
         (PLAN.replace("seeds", "seed"), "seed"),
         (PLAN.replace("\"whole\"", "\"nowhere\""), "nowhere"),
         (format!("{PLAN}set = [\"adapt.rang=3\"]\n"), "rang"),
+        (format!("{PLAN}length = 0\n"), "`length` = 0"),
+        (PLAN.replace("0.5", "nan"), "`factor` = NaN"),
+        (PLAN.replace("0.5", "-inf"), "`factor` = -inf"),
+        (PLAN.replace("0.5", "-0.5"), "`factor` = -0.5"),
+        // Each with each: more than any memory holds.
+        (PLAN.replace("[1, 2]", &numbers).replace("[1, 2, 3]", &numbers), "100000 branches"),
+        // A setting of a depth that no configuration has.
+        (format!("{PLAN}set = [\"{}=1\"]\n", vec!["a"; 100_000].join(".")), "so many parts"),
     ];
     for (text, part) in refused {
         plan(&text);

@@ -2,9 +2,14 @@
 
 use crate::ModelsError;
 
-/// At least one of something.
+/// No size of a model is larger.
+const MOST: usize = 1 << 20;
+
+/// At least one of something, and not more than a model can have.
 pub(crate) fn positive(key: &'static str, found: usize) -> Result<(), ModelsError> {
-    require(found > 0, key, "at least 1", found)
+    require(found > 0, key, "at least 1", found)?;
+    // No product of three sizes overflows.
+    require(found <= MOST, key, format!("at most {MOST}"), found)
 }
 
 /// A probability that leaves something over.

@@ -59,6 +59,8 @@ mod initial;
 mod loss;
 mod mlp;
 mod patches;
+mod plain_file;
+mod shown;
 mod split;
 mod vit;
 mod vit_config;

@@ -5,51 +5,18 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
+use common::clip::{config, golden, golden_file};
 use common::{DEVICE, Train, assert_close, numbers, size};
 use dacapo_dora::{DoraConfig, Flavour, attach_matching};
-use dacapo_models::{
-    Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, TowerConfig, read_clip_weights,
-};
+use dacapo_models::{Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, read_clip_weights};
 use dacapo_optim::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_rng::Stream;
 use serde_json::Value;
-
-fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/clip.json")).expect("JSON")
-}
-
-fn golden_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
-}
-
-fn config(golden: &Value) -> ClipConfig {
-    let tower = |key: &str| {
-        let sizes = common::sizes(&golden[key]);
-        TowerConfig {
-            d_model: sizes[0],
-            d_mlp: sizes[1],
-            blocks: sizes[2],
-            heads: sizes[3],
-        }
-    };
-    ClipConfig {
-        image_size: size(&golden["image_size"]),
-        patch_size: size(&golden["patch_size"]),
-        vision: tower("vision"),
-        text: tower("text"),
-        vocabulary: size(&golden["vocabulary"]),
-        context: size(&golden["context"]),
-        d_embed: size(&golden["d_embed"]),
-        ..ClipConfig::vit_b_32()
-    }
-}
 
 /// Sets the parameters that it has values for.
 struct Load<'a> {

@@ -13,7 +13,8 @@
 //! Nothing is executed. A pickle's classes and functions are looked up in a short list;
 //! one that is not on it is an error that names it, as is every opcode that torch.save
 //! does not write. Damage and malice are errors: checksums are verified, no length,
-//! shape or stride is believed before the file has as many bytes, and memory is in
+//! shape or stride is believed before the file has as many bytes, names are those of plain
+//! files, no entry lies in another, no key is twice in a dict, and memory is in
 //! proportion to the file.
 //!
 //! Every error names the file and the place in it, what was expected, what was found and

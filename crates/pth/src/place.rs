@@ -1,5 +1,7 @@
 //! The way to a value, as messages tell it: `optimizer_state_dict.state[3].exp_avg`.
 
+use std::borrow::Cow;
+
 use crate::Key;
 
 /// The way to the value of `key` in the dict at `parent`, which is empty for the file's value.
@@ -22,6 +24,15 @@ pub(crate) fn name(place: &str) -> String {
         return "the file's value".to_owned();
     }
     place.to_owned()
+}
+
+/// For a message: the beginning of a text of any length.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}..", &text[..end])),
+    }
 }
 
 fn is_word(name: &str) -> bool {

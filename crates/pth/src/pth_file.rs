@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::archive::{Archive, Source};
 use crate::pickle::Machine;
+use crate::place::shortened;
 use crate::{Node, PthError, Value};
 
 /// A torch file whose values were read and whose tensors are read on demand.
@@ -25,11 +26,25 @@ impl PthFile {
     /// [`PthError::Pickle`], [`PthError::Global`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PthError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| PthError::Io {
+        let io = |source| PthError::Io {
             path: path.to_owned(),
             operation: "open it",
             source,
-        })?;
+        };
+        // Before it is opened: opening a pipe would wait for its other end.
+        let kind = std::fs::metadata(path).map_err(io)?;
+        if !kind.is_file() {
+            let found = match kind.is_dir() {
+                true => "a folder",
+                false => "a pipe, a device or the like",
+            };
+            return Err(PthError::Foreign {
+                path: path.to_owned(),
+                found: found.to_owned(),
+                advice: "Give the path of a file",
+            });
+        }
+        let file = File::open(path).map_err(io)?;
         Self::parse(path, Box::new(BufReader::new(file)))
     }
 
@@ -68,7 +83,8 @@ impl PthFile {
         if let Some(order) = entry(&archive, &folder, "byteorder")?
             && order != b"little"
         {
-            let found = format!("\"{}\"", order.escape_ascii());
+            let order = order.escape_ascii().to_string();
+            let found = format!("\"{}\"", shortened(&order));
             return Err(PthError::Foreign {
                 path: path.to_owned(),
                 found: format!("a file of byte order {found}"),

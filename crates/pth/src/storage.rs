@@ -27,6 +27,11 @@ impl Storage {
         }
     }
 
+    /// The name of its entry.
+    pub(crate) fn entry(&self) -> &str {
+        &self.entry
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len

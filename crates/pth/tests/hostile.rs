@@ -2,6 +2,8 @@
 
 mod common;
 
+use dacapo_pth::PthFile;
+
 use common::{GOLDEN, archive, assert_says, file, read_all, read_golden, refusal};
 
 /// A tensor of the 16 bytes of [`file`]'s storage: everything after the storage.
@@ -110,6 +112,23 @@ fn function_is_executed_or_not_named() {
     );
     // Known, but no value.
     assert_says(&refusal(file(b"ctorch\nfloat32\n")), &["`torch.float32`"]);
+    // INST and STACK_GLOBAL, which torch.save does not write.
+    assert_says(
+        &refusal(file(b"(ios\nsystem\n")),
+        &["the global `os.system`"],
+    );
+    assert_says(
+        &refusal(file(b"X\x02\0\0\0osX\x06\0\0\0system\x93")),
+        &["the global `os.system`"],
+    );
+    // OBJ, NEWOBJ and BUILD come after the class, which is refused where it is named.
+    for pickle in [
+        &b"(csubprocess\nPopen\nX\x02\0\0\0lso"[..],
+        b"csubprocess\nPopen\n)\x81",
+        b"csubprocess\nPopen\n)R}b",
+    ] {
+        assert_says(&refusal(file(pickle)), &["the global `subprocess.Popen`"]);
+    }
     // Only TorchScript archives have classes.
     assert_says(
         &refusal(file(b"c__torch__\nM\n)\x81}b")),
@@ -119,8 +138,8 @@ fn function_is_executed_or_not_named() {
 
 #[test]
 fn opcode_of_another_protocol_is_taken() {
-    // INST, OBJ, STACK_GLOBAL, EXT1, PERSID, POP, DUP, LONG4, BINBYTES, FRAME.
-    for opcode in b"io\x93\x82P02\x8bB\x95" {
+    // OBJ, STACK_GLOBAL, EXT1, PERSID, POP, DUP, LONG4, BINBYTES, FRAME.
+    for opcode in b"o\x93\x82P02\x8bB\x95" {
         let message = refusal(file(&[b'N', *opcode, 0, 0, 0, 0, b'\n', b'\n']));
         assert_says(&message, &["a/data.pkl at byte 3", "found opcode 0x"]);
     }
@@ -258,14 +277,22 @@ fn empty_tensor_of_a_huge_shape_is_allocated() {
 #[test]
 fn storage_is_not_the_declared_one() {
     let rest = b"K\0K\x01\x85K\x01\x85";
-    let cases: [(&[u8], &str); 5] = [
+    let cases: [(&[u8], &str); 7] = [
         (
             b"ctorch\nFloatStorage\nX\x01\0\0\x001X\x03\0\0\0cpuK\x04",
             "expected an entry \"a/data/1\"",
         ),
         (
             b"ctorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x05",
-            "found an entry of 16 bytes",
+            "a storage of 5 elements in \"a/data/0\", found an entry of 16 bytes",
+        ),
+        (
+            b"ctorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x03",
+            "a storage of 3 elements in \"a/data/0\", found an entry of 16 bytes",
+        ),
+        (
+            b"ctorch\nFloatStorage\nX\x04\0\0\0../0X\x03\0\0\0cpuK\x04",
+            "expected an entry \"a/data/../0\"",
         ),
         (
             b"ctorch\nQInt8Storage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04",
@@ -325,6 +352,186 @@ fn zip64_record_claims_entries_that_do_not_exist() {
         let mut bytes = good.clone();
         bytes[record + field..record + field + 8].fill(0xff);
         assert_says(&refusal(bytes), &["the directory: expected "]);
+    }
+}
+
+/// The bytes `field` bytes behind the beginning of an entry's record in the directory.
+fn set(archive: &mut [u8], name: &str, field: usize, value: &[u8]) {
+    let record = (0..archive.len()).find(|&at| {
+        archive[at..].starts_with(b"PK\x01\x02")
+            && archive.get(at + 46..at + 46 + name.len()) == Some(name.as_bytes())
+    });
+    let at = record.expect("a record") + field;
+    archive[at..at + value.len()].copy_from_slice(value);
+}
+
+const PICKLE: &[u8] = b"\x80\x02N.";
+
+#[test]
+fn entry_leads_out_of_the_archive() {
+    let cases = [
+        ("", "an empty one: \"\""),
+        ("a/../b", "one that leads to another folder: \"a/../b\""),
+        ("../b", "one that leads to another folder: \"../b\""),
+        ("a/./b", "one that leads to another folder: \"a/./b\""),
+        ("a//b", "one that leads to another folder: \"a//b\""),
+        ("..", "one that leads to another folder: \"..\""),
+        ("/etc/passwd", "an absolute one: \"/etc/passwd\""),
+        ("C:/b", "an absolute one: \"C:/b\""),
+        ("a\\b", "one with a backslash: \"a\\\\b\""),
+        ("a/b\0", "one with control characters: \"a/b\\0\""),
+        (
+            "a/\u{1b}[2J",
+            "one with control characters: \"a/\\u{1b}[2J\"",
+        ),
+    ];
+    for (name, says) in cases {
+        let message = refusal(archive(&[("a/data.pkl", PICKLE), (name, b"")]));
+        assert_says(&message, &["the directory: expected names", says]);
+    }
+    let long = format!("/{}", "x".repeat(60_000));
+    let message = refusal(archive(&[("a/data.pkl", PICKLE), (&long, b"")]));
+    assert!(message.len() < 1000, "{} bytes", message.len());
+    // What torch writes for a folder's name.
+    for name in ["a/.format_version", "a/.data/serialization_id", "a/folder/"] {
+        assert!(read_all(archive(&[("a/data.pkl", PICKLE), (name, b"")])).is_ok());
+    }
+}
+
+#[test]
+fn name_that_is_no_text_is_guessed() {
+    let mut bytes = archive(&[("a/data.pkl", PICKLE), ("a/b", b"")]);
+    set(&mut bytes, "a/b", 46, b"a/\xff");
+    assert_says(
+        &refusal(bytes),
+        &["expected an entry's name in UTF-8, found \"a/\\xff\""],
+    );
+}
+
+#[test]
+fn link_or_folder_with_content_is_a_file() {
+    let mode = |mode: u32| (mode << 16).to_le_bytes();
+    let cases = [
+        ("a/data.pkl", 0o120_777, "found a symbolic link"),
+        ("a/data.pkl", 0o010_644, "found a device, a pipe"),
+        ("a/data.pkl", 0o020_644, "found a device, a pipe"),
+        ("a/data.pkl", 0o040_755, "found a folder"),
+        ("a/x/", 0, "found a folder with content"),
+        ("a/x/", 0o040_755, "found a folder with content"),
+    ];
+    for (name, kind, says) in cases {
+        let mut bytes = archive(&[("a/data.pkl", PICKLE), ("a/x/", b"y")]);
+        set(&mut bytes, name, 38, &mode(kind));
+        let place = format!("{name}: expected a plain file");
+        assert_says(&refusal(bytes), &[&place, says]);
+    }
+    // As other programs pack what torch wrote.
+    for kind in [0, 0o644, 0o100_644] {
+        let mut bytes = archive(&[("a/data.pkl", PICKLE), ("a/x/", b"")]);
+        set(&mut bytes, "a/data.pkl", 38, &mode(kind));
+        set(&mut bytes, "a/x/", 38, &mode(0o040_755));
+        assert!(read_all(bytes).is_ok());
+    }
+}
+
+#[test]
+fn entries_share_their_bytes() {
+    let storages = [("a/data.pkl", PICKLE), ("a/data/0", &[7; 64][..])];
+    let good = archive(&[storages[0], storages[1], ("a/data/1", &[7; 64])]);
+    assert!(read_all(good.clone()).is_ok());
+    // Both at the place of the first; the second inside the first; behind the directory.
+    let second = 30 + 10 + 4_u32;
+    let directory = good.windows(4).position(|bytes| bytes == b"PK\x01\x02");
+    let directory = directory.expect("a directory") as u32;
+    for header in [second, second + 40, directory, directory - 40] {
+        let mut bytes = good.clone();
+        set(&mut bytes, "a/data/1", 42, &header.to_le_bytes());
+        let message = refusal(bytes);
+        assert_says(
+            &message,
+            &["a/data/", "bytes of its own", "another part of the archive"],
+        );
+    }
+    // An extra field that moves the bytes into the next entry tells only when it is read.
+    let pickle = [
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage",
+        FLOATS,
+        b"tQK\0K\x04\x85K\x01\x85\x89}tR.",
+    ];
+    let pickle = pickle.concat();
+    let mut bytes = archive(&[
+        ("a/data.pkl", &pickle),
+        ("a/data/0", &[0; 16]),
+        ("a/data/1", &[0; 64]),
+    ]);
+    assert!(read_all(bytes.clone()).is_ok());
+    let header = 30 + 10 + pickle.len();
+    bytes[header + 28] = 46;
+    assert_says(
+        &refusal(bytes),
+        &["a/data/0: expected 16 bytes of its own", "another part"],
+    );
+}
+
+#[test]
+fn name_in_front_of_the_bytes_is_another() {
+    let mut bytes = archive(&[("a/data.pkl", PICKLE)]);
+    bytes[30] = b'b';
+    assert_says(
+        &refusal(bytes),
+        &["a/data.pkl: expected its own name", "\"b/data.pkl\""],
+    );
+}
+
+#[test]
+fn key_is_in_a_dict_twice() {
+    for pickle in [
+        &b"}(X\x01\0\0\0aK\x01X\x01\0\0\0aK\x02u"[..],
+        b"}X\x01\0\0\0aK\x01sX\x01\0\0\0aK\x01s",
+        b"ccollections\nOrderedDict\n)R(X\x01\0\0\0aNX\x01\0\0\0aNu",
+    ] {
+        let says = ["a dict that has every key once", "the key \"a\" twice"];
+        assert_says(&refusal(file(pickle)), &says);
+    }
+    let twice = b"}(K\x07NK\x07Nu";
+    assert_says(&refusal(file(twice)), &["the key 7 twice"]);
+}
+
+#[test]
+fn attribute_of_a_state_dict_is_dropped() {
+    let attribute = b"ccollections\nOrderedDict\n)R}X\x04\0\0\0hookNsb";
+    let says = ["no attribute of an OrderedDict", "these: \"hook\""];
+    assert_says(&refusal(file(attribute)), &says);
+}
+
+#[test]
+fn message_tells_the_terminal_what_to_do() {
+    let long = "x".repeat(100_000);
+    for pickle in [
+        "cos\r\u{1b}[2J\nsystem\u{7}\n".to_owned(),
+        format!("cos\n{long}\n"),
+        format!("(i{long}\u{1b}\n{long}\n"),
+    ] {
+        let message = refusal(file(pickle.as_bytes()));
+        assert_says(&message, &["the global `"]);
+        assert!(!message.contains(char::is_control), "{message:?}");
+        assert!(message.len() < 2000, "{} bytes", message.len());
+    }
+}
+
+#[test]
+fn folder_or_pipe_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = PthFile::open(folder.path()).unwrap_err().to_string();
+    assert_says(&message, &["found a folder. Give the path of a file"]);
+    // Opening it would wait for a writer for ever.
+    #[cfg(unix)]
+    {
+        let pipe = folder.path().join("pipe.pth");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let message = PthFile::open(&pipe).unwrap_err().to_string();
+        assert_says(&message, &["pipe.pth: ", "found a pipe, a device"]);
     }
 }
 

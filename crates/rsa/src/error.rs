@@ -102,11 +102,11 @@ pub enum RsaError {
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RsaError> {
-    std::fs::read(path).map_err(|source| {
+    read_plain(path).map_err(|source| {
         let advice = match source.kind() {
             io::ErrorKind::NotFound => "Check the path",
             io::ErrorKind::PermissionDenied => "Check the owner and the permissions of the file",
-            io::ErrorKind::IsADirectory => "Give the path of a file",
+            io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => "Give the path of a file",
             _ => "Check the disk and try again",
         };
         RsaError::Io {
@@ -115,4 +115,31 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RsaError> {
             source,
         }
     })
+}
+
+/// Neither a folder nor a pipe or a device, whose opening would wait for its other end.
+fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?;
+    if !kind.is_file() && !kind.is_dir() {
+        let what = "a pipe, a device or the like";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    std::fs::read(path)
+}
+
+/// Whether a quoted field never ends. Quotation marks come in pairs, two inside a quoted field
+/// for one of its own; a reader of CSV takes what follows a single one, to the end of the
+/// file, for its content.
+pub(crate) fn has_open_quote(bytes: &[u8]) -> bool {
+    let quotes = bytes.iter().filter(|byte| **byte == b'"').count();
+    !quotes.is_multiple_of(2)
+}
+
+/// A text out of a file, for a message: quoted and escaped, and not of any length.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+    }
 }

@@ -23,13 +23,13 @@ impl Rdm {
         let origin = path.display().to_string();
         let arrays = arrays(&bytes).map_err(|refusal| {
             let origin = match refusal.variable {
-                Some(variable) => format!("{origin}: variable `{variable}`"),
+                Some(variable) => format!("{origin}: variable `{}`", shown(&variable)),
                 None => origin.clone(),
             };
             refuse(&origin, refusal.expected, refusal.found)
         })?;
         let array = select(&origin, &arrays, variable)?;
-        let origin = format!("{origin}: variable `{}`", array.name);
+        let origin = format!("{origin}: variable `{}`", shown(&array.name));
         let Some(stored) = &array.values else {
             let expected = "real numbers of class double or single";
             let found = "complex numbers or integers".to_owned();
@@ -56,10 +56,21 @@ fn select<'a>(
     arrays: &'a [Array],
     variable: Option<&str>,
 ) -> Result<&'a Array, RsaError> {
-    let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+    let mut sorted: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+    sorted.sort_unstable();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        let found = format!("`{}` twice", shown(pair[0]));
+        return Err(refuse(origin, "variables of names of their own", found));
+    }
+    let names: Vec<String> = arrays
+        .iter()
+        .take(8)
+        .map(|array| shown(&array.name))
+        .collect();
+    let more = if arrays.len() > 8 { ", .." } else { "" };
     let found = match names.as_slice() {
         [] => "none".to_owned(),
-        names => format!("`{}`", names.join("`, `")),
+        names => format!("`{}`{more}", names.join("`, `")),
     };
     let (expected, array) = match variable {
         Some(name) => {
@@ -81,6 +92,15 @@ fn select<'a>(
             "Name one of these"
         },
     })
+}
+
+/// A variable's name, which may be anything in a damaged file.
+fn shown(name: &str) -> String {
+    const MOST: usize = 63;
+    name.chars()
+        .take(MOST)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 fn refuse(origin: &str, expected: impl Into<String>, found: String) -> RsaError {

@@ -168,6 +168,7 @@ fn array(mut elements: Elements, room: &mut usize) -> Result<Option<Array>, Refu
     let place = elements.place();
     let (_, name) = elements.next("a name", &[INT8, UTF8])?;
     let Ok(name) = String::from_utf8(name.to_vec()) else {
+        let name = &name[..name.len().min(63)];
         return refuse("a name in UTF-8", format!("{name:02x?} at {place}"));
     };
     let is_complex = flags & 0x800 != 0;

@@ -1,6 +1,9 @@
 use std::path::Path;
 
-use crate::{Rdm, RsaError, error::read};
+use crate::{
+    Rdm, RsaError,
+    error::{has_open_quote, quoted, read},
+};
 
 const ADVICE: &str = "Give n lines of n numbers, below one header line or none";
 
@@ -22,35 +25,58 @@ impl Rdm {
             found,
             advice: ADVICE,
         };
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(bytes.as_slice());
-        let records: Vec<csv::StringRecord> = reader
-            .records()
-            .collect::<Result<_, _>>()
-            .map_err(|error| refuse("a CSV file".to_owned(), error.to_string()))?;
-        let columns = records.first().map_or(0, csv::StringRecord::len);
-        let header = usize::from(records.len() == columns + 1);
-        let rows = &records[header..];
-        if rows.len() != columns {
+        if has_open_quote(&bytes) {
+            let expected = "a CSV file whose quoted fields end".to_owned();
+            return Err(refuse(
+                expected,
+                "an odd number of quotation marks".to_owned(),
+            ));
+        }
+        let broken = |error: csv::Error| refuse("a CSV file".to_owned(), error.to_string());
+        let reader = || {
+            csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(bytes.as_slice())
+        };
+        // Once over the lines before memory is taken for what the first of them promises, and
+        // in one record: a copy of each would have room for the longest.
+        let mut record = csv::StringRecord::new();
+        let (mut lines, mut columns, mut ragged) = (0, 0, None);
+        let mut first = reader();
+        while first.read_record(&mut record).map_err(broken)? {
+            if lines == 0 {
+                columns = record.len();
+            } else if record.len() != columns && ragged.is_none() {
+                ragged = Some((lines, record.len()));
+            }
+            lines += 1;
+        }
+        let header = usize::from(lines == columns + 1);
+        if lines - header != columns {
             let expected = "as many lines as columns".to_owned();
-            let found = format!("{} lines of {columns} columns", rows.len());
+            let found = format!("{lines} lines of {columns} columns");
             return Err(refuse(expected, found));
         }
+        if let Some((line, fields)) = ragged {
+            let row = line + 1 - header;
+            let expected = format!("{columns} fields in row {row} of the matrix");
+            return Err(refuse(expected, fields.to_string()));
+        }
         let mut values = Vec::with_capacity(columns * columns);
-        for (row, record) in (1..).zip(rows) {
-            if record.len() != columns {
-                let expected = format!("{columns} fields in row {row} of the matrix");
-                return Err(refuse(expected, record.len().to_string()));
-            }
-            for (column, field) in (1..).zip(record) {
+        let mut second = reader();
+        for line in 0..lines {
+            second.read_record(&mut record).map_err(broken)?;
+            let Some(row) = (line + 1).checked_sub(header).filter(|row| *row > 0) else {
+                continue;
+            };
+            for (column, field) in (1..).zip(&record) {
                 let value = field.trim().parse().map_err(|_| RsaError::Element {
                     origin: origin.clone(),
                     row,
                     column,
                     expected: "a number".to_owned(),
-                    found: format!("{field:?}"),
+                    found: quoted(field),
                     advice: ADVICE,
                 })?;
                 values.push(value);

@@ -269,6 +269,141 @@ fn small_file_unpacks_to_more_than_memory() {
     assert_names(packed(8), &["compressed element", "byte 128", "-v7"]);
 }
 
+/// A matrix element: flags, dimensions, name and numbers.
+fn element(name: &[u8], size: &[u32], numbers: &[f64]) -> Vec<u8> {
+    let part = |kind: u32, bytes: &[u8]| {
+        let mut part = [kind.to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat();
+        part.extend(bytes);
+        part.resize(part.len().next_multiple_of(8), 0);
+        part
+    };
+    let size: Vec<u8> = size.iter().flat_map(|size| size.to_le_bytes()).collect();
+    let numbers: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
+    let flags = [6, 0, 0, 0, 0, 0, 0, 0];
+    let parts = [
+        part(6, &flags),
+        part(5, &size),
+        part(1, name),
+        part(9, &numbers),
+    ];
+    part(14, &parts.concat())
+}
+
+fn read_elements(elements: &[Vec<u8>], variable: Option<&str>) -> Result<Rdm, RsaError> {
+    let bytes = [&mat("plain")[..128], &elements.concat()].concat();
+    read_mat(bytes, variable)
+}
+
+#[test]
+fn variable_of_a_name_that_is_there_twice_is_taken() {
+    let rdm = element(b"rdm", &[4, 4], &MATRIX);
+    assert_eq!(
+        read_elements(std::slice::from_ref(&rdm), None)
+            .expect("one")
+            .values(),
+        MATRIX
+    );
+    let doubled = element(b"rdm", &[4, 4], &MATRIX.map(|value| 2.0 * value));
+    let other = element(b"other", &[4, 4], &MATRIX);
+    let all = [rdm, other, doubled];
+    for variable in [None, Some("rdm"), Some("other")] {
+        assert_names(
+            read_elements(&all, variable),
+            &["names of their own", "`rdm` twice", "-v7"],
+        );
+    }
+}
+
+#[test]
+fn dimensions_overflow() {
+    let most = u32::MAX;
+    let half = 1 << 31;
+    let cases: [&[u32]; 7] = [
+        &[most, most],
+        &[half, half],
+        &[most, most, most, most],
+        &[half, half, 4],
+        &[1 << 16, 1 << 16, 1 << 16, 1 << 16],
+        // No matrices.
+        &[],
+        &[16],
+    ];
+    for size in cases {
+        let parts = [
+            "variable `rdm`",
+            "8 bytes for the size",
+            "128 bytes at byte",
+        ];
+        assert_names(
+            read_elements(&[element(b"rdm", size, &MATRIX)], None),
+            &parts,
+        );
+    }
+    let cube = element(b"rdm", &[4, 2, 2], &MATRIX);
+    assert_names(
+        read_elements(&[cube], None),
+        &["a square matrix", "[4, 2, 2]"],
+    );
+    for (size, found) in [
+        (&[0, 0][..], "at least 3 objects"),
+        (&[0, 5], "a square matrix"),
+        (&[0, most, most], "a square matrix"),
+    ] {
+        assert_names(read_elements(&[element(b"rdm", size, &[])], None), &[found]);
+    }
+}
+
+#[test]
+fn name_of_a_variable_tells_the_terminal_what_to_do() {
+    let long = [b'x'; 100_000];
+    for name in [&b"\x1b[2J\0"[..], &long, b"\xff\xfe"] {
+        let element = element(name, &[4, 2, 2], &MATRIX);
+        for elements in [&[element.clone()][..], &[element.clone(), element.clone()]] {
+            for variable in [None, Some("rdm")] {
+                let error = read_elements(elements, variable).expect_err("no matrix");
+                let error = error.to_string();
+                assert!(!error.contains(char::is_control), "{error:?}");
+                assert!(error.len() < 1000, "{} bytes", error.len());
+            }
+        }
+    }
+}
+
+/// Lines of one field below a line of many: as many as the matrix would have, which no memory
+/// holds.
+#[test]
+fn size_that_lines_only_promise_takes_all_memory() {
+    let columns = 1_000_000;
+    let table = format!("{}\n{}", ",".repeat(columns - 1), "1\n".repeat(columns - 1));
+    assert_names(
+        read_csv(&table),
+        &["fields in row 2 of the matrix", "found 1"],
+    );
+}
+
+#[test]
+fn quoted_field_swallows_the_rest_of_the_table() {
+    let open = ["whose quoted fields end", "odd number"];
+    assert_names(read_csv("0,1,2\n1,0,3\n2,3,\"0"), &open);
+    assert_names(read_csv("\"a,b,c\n0,1,2\n1,0,3\n2,3,0\n"), &open);
+    assert!(read_csv("\"a\",b,c\n0,1,2\n1,0,\"3\"\n2,3,0\n").is_ok());
+    // A byte-order mark is no part of the first number.
+    assert!(read_csv("\u{feff}0,1,2\n1,0,3\n2,3,0\n").is_ok());
+}
+
+#[test]
+fn damaged_text_is_repeated_to_the_terminal() {
+    for field in ["\u{1b}[2J\0", &"x".repeat(100_000)] {
+        let error = read_csv(format!("0,1,2\n1,0,{field}\n2,3,0\n")).expect_err("no number");
+        let error = error.to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+        assert!(error.len() < 1000, "{} bytes", error.len());
+    }
+}
+
 #[test]
 fn table_is_read_only_without_a_header() {
     let rows = "0,1,2\n1,0,3\n2,3,0\n";
@@ -314,4 +449,14 @@ fn file_that_cannot_be_read_is_not_named() {
     assert_names(Rdm::read_csv(&missing), &["Check the path"]);
     fs::create_dir(&missing).expect("a folder");
     assert_names(Rdm::read_mat(&missing, None), &["Give the path of a file"]);
+    // Opening a pipe would wait for a writer for ever.
+    #[cfg(unix)]
+    {
+        let pipe = folder.path().join("reference.pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let parts = ["a pipe, a device", "Give the path of a file"];
+        assert_names(Rdm::read_mat(&pipe, None), &parts);
+        assert_names(Rdm::read_csv(&pipe), &parts);
+    }
 }

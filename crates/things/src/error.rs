@@ -36,8 +36,8 @@ pub enum ThingsError {
 
     /// A row of a file of targets is not one.
     #[error(
-        "{}: row {row} (the header is row 1), image {image:?}: expected {expected}, found {found}. \
-         {advice}", path.display()
+        "{}: row {row} (the header is row 1), image {}: expected {expected}, found {found}. \
+         {advice}", path.display(), quoted(image)
     )]
     Target {
         /// The file.
@@ -56,8 +56,9 @@ pub enum ThingsError {
 
     /// A name in a list of images cannot stand there.
     #[error(
-        "image names: name {position}, counted from 1, {image:?}: expected {expected}, found \
-         {found}. {advice}"
+        "image names: name {position}, counted from 1, {}: expected {expected}, found {found}. \
+         {advice}",
+        quoted(image)
     )]
     Name {
         /// The name's place in the list, from 1.
@@ -90,7 +91,10 @@ pub enum ThingsError {
     },
 
     /// A file is there but no image that can be used.
-    #[error("{}: image {image:?}: expected {expected}, found {found}. {advice}", path.display())]
+    #[error(
+        "{}: image {}: expected {expected}, found {found}. {advice}",
+        path.display(), quoted(image)
+    )]
     Image {
         /// The file.
         path: PathBuf,
@@ -110,8 +114,8 @@ const NAMED: usize = 20;
 
 fn first_of(missing: &[(String, Option<String>)]) -> String {
     let named = missing.iter().take(NAMED).map(|(name, near)| match near {
-        None => format!("{name:?}"),
-        Some(near) => format!("{name:?} (but {near:?} is there)"),
+        None => quoted(name),
+        Some(near) => format!("{} (but {} is there)", quoted(name), quoted(near)),
     });
     let mut text = named.collect::<Vec<_>>().join(", ");
     if missing.len() > NAMED {
@@ -122,10 +126,10 @@ fn first_of(missing: &[(String, Option<String>)]) -> String {
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ThingsError> {
-    std::fs::read(path).map_err(|source| {
+    read_plain(path).map_err(|source| {
         let advice = match source.kind() {
             io::ErrorKind::NotFound => "Check the path",
-            io::ErrorKind::IsADirectory => "Give the path of a file",
+            io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => "Give the path of a file",
             _ => "Check the owner and the permissions of the file, and the disk",
         };
         ThingsError::Io {
@@ -135,4 +139,31 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ThingsError> {
             source,
         }
     })
+}
+
+/// Neither a folder nor a pipe or a device, whose opening would wait for its other end.
+fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?;
+    if !kind.is_file() && !kind.is_dir() {
+        let what = "a pipe, a device or the like";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    std::fs::read(path)
+}
+
+/// Whether a quoted field never ends. Quotation marks come in pairs, two inside a quoted field
+/// for one of its own; a reader of CSV takes what follows a single one, to the end of the
+/// file, for its content.
+pub(crate) fn has_open_quote(bytes: &[u8]) -> bool {
+    let quotes = bytes.iter().filter(|byte| **byte == b'"').count();
+    !quotes.is_multiple_of(2)
+}
+
+/// A text out of a file, for a message: quoted and escaped, and not of any length.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+    }
 }

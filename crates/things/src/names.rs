@@ -34,6 +34,10 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), ThingsError> {
             let found = "no name or a path".to_owned();
             return refuse("the name of a file", found, "Give names without folders");
         }
+        if name.chars().any(char::is_control) {
+            let found = "one with control characters".to_owned();
+            return refuse("the name of a file", found, "Correct the name");
+        }
         if let Some(earlier) = earlier.insert(name, position) {
             let found = format!("that of name {earlier}");
             return refuse("a name of its own", found, "Remove one of the two");

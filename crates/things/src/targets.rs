@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use csv::StringRecord;
 
-use crate::{ThingsError, error::read};
+use crate::{
+    ThingsError,
+    error::{has_open_quote, quoted, read},
+};
 
 const FORM: &str = "Give a file `,image_name,0,1,...,65`: an index, a name and 66 numbers per row";
 
@@ -36,6 +39,10 @@ impl Targets {
             advice: FORM,
         };
         let broken = |error: csv::Error| refuse("a CSV file", error.to_string());
+        if has_open_quote(&bytes) {
+            let found = "an odd number of quotation marks".to_owned();
+            return Err(refuse("a CSV file whose quoted fields end", found));
+        }
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .from_reader(bytes.as_slice());
@@ -43,7 +50,8 @@ impl Targets {
         let dimensions = (0..Self::DIMENSIONS).map(|number| number.to_string());
         let names = [String::new(), "image_name".to_owned()];
         if !header.iter().eq(names.into_iter().chain(dimensions)) {
-            let found = format!("{} columns {:?}", header.len(), header.as_slice());
+            let names = quoted(header.as_slice());
+            let found = format!("{} columns {names}", header.len());
             return Err(refuse("the header `,image_name,0,1,...,65`", found));
         }
         let mut targets = Self {
@@ -124,7 +132,7 @@ fn parse(record: &StringRecord, earlier: Option<&usize>) -> Result<Vec<f64>, Ref
                     let expected = format!("a finite number in dimension {dimension}");
                     (
                         expected,
-                        format!("{field:?}"),
+                        quoted(field),
                         "Correct the value or remove the row",
                     )
                 })

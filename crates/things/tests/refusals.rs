@@ -91,6 +91,16 @@ fn list_of_names_is_taken_on_trust() {
         let written = write_stand_ins(&folder, &names(&[name]), |_, _| {});
         assert_names(written, &parts);
     }
+    for name in ["a\0.jpg", "a.jpg\n", "\u{1b}[2J.jpg", "\u{85}.jpg"] {
+        let quoted = format!("{name:?}");
+        let parts = ["name 1", &quoted, "one with control characters", "Correct"];
+        assert_names(load(&folder, &[name], 8), &parts);
+        let written = write_stand_ins(&folder, &names(&[name]), |_, _| {});
+        assert_names(written, &parts);
+    }
+    let long = "x".repeat(100_000);
+    let error = load(&folder, &[&long], 8).expect_err("no such image");
+    assert!(error.to_string().len() < 1500);
     assert_names(
         load(&folder, &[], 8),
         &["image names", "at least one", "none"],
@@ -105,6 +115,29 @@ fn list_of_names_is_taken_on_trust() {
         ];
         assert_names(load(&folder, &["a.jpg"], side), &parts);
     }
+}
+
+#[test]
+fn concept_in_a_name_leads_out_of_the_folder() {
+    let outer = folder(&[(".._01b.jpg", &small()), ("_01b.jpg", &small())]);
+    let inner = outer.path().join("images");
+    fs::create_dir(&inner).expect("a folder");
+    for name in [".._01b.jpg", "._01b.jpg", "_01b.jpg"] {
+        let list = names(&[name]);
+        let found = ThingsImages::load(&inner, &list, 8, NonZeroUsize::MIN, |_, _| {});
+        assert_names(found, &["1 of them missing"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipe_is_read_as_an_image() {
+    let folder = folder(&[]);
+    let pipe = folder.path().join("a.jpg");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let parts = ["/a.jpg", "a pipe, a device", "Give the path of a file"];
+    assert_names(load(&folder, &["a.jpg"], 8), &parts);
 }
 
 #[test]

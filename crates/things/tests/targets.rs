@@ -91,3 +91,80 @@ fn file_that_holds_no_targets_is_taken_for_an_empty_set() {
     let missing = Targets::read_things_csv("no/such/targets.csv");
     assert_names(missing, &["Check the path"]);
 }
+
+#[test]
+fn quoted_field_swallows_the_rest_of_the_file() {
+    let open = "whose quoted fields end";
+    // In front of the last value, which without it would be one; in front of a name.
+    let mut last = row(1, "b.jpg", 66);
+    last.insert(last.rfind(',').expect("values") + 1, '"');
+    let name = row(1, "\"b.jpg", 66);
+    for bad in [last, name] {
+        let lines = [header(), row(0, "a.jpg", 66), bad, row(2, "c.jpg", 66)];
+        assert_names(read(&lines[..3]), &[open, "odd number", "Give a file"]);
+        assert_names(read(&lines), &[open]);
+    }
+    let quoted = row(1, "\"b \"\"1\"\".jpg\"", 66);
+    let targets = read(&[header(), quoted]).expect("a row");
+    assert_eq!(targets.names(), ["b \"1\".jpg"]);
+}
+
+#[test]
+fn byte_order_mark_becomes_a_part_of_the_header() {
+    let lines = [format!("\u{feff}{}", header()), row(0, "a.jpg", 66)];
+    assert_eq!(read(&lines).expect("a row").names(), ["a.jpg"]);
+    // In UTF-16, as spreadsheets write it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("targets.csv");
+    let wide: Vec<u8> = lines
+        .join("\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(&path, wide).expect("written");
+    assert_names(Targets::read_things_csv(&path), &["a CSV file", "UTF-8"]);
+}
+
+#[test]
+fn damaged_text_is_repeated_to_the_terminal() {
+    let long = "x".repeat(100_000);
+    let lines = |bad: String| [header(), bad];
+    for bad in [
+        lines(row(0, "a\u{1b}[2J\0.jpg", 65)),
+        lines(row(0, &long, 65)),
+        lines(row(0, "a.jpg", 66).replace(",4.5,", &format!(",{long},"))),
+        lines(row(0, "a.jpg", 66).replace(",4.5,", ",4.5\u{7},")),
+        [long.clone(), String::new()],
+        ["\u{1b}[2J,\0".to_owned(), String::new()],
+    ] {
+        let error = read(&bad).expect_err("a bad file").to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+        assert!(error.len() < 1500, "{} bytes", error.len());
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("targets.csv");
+    let mut bytes = [header(), row(0, "a.jpg", 66)].join("\n").into_bytes();
+    let name = bytes.windows(5).position(|bytes| bytes == b"a.jpg");
+    bytes[name.expect("a name")] = 0xff;
+    fs::write(&path, bytes).expect("written");
+    assert_names(Targets::read_things_csv(&path), &["a CSV file", "UTF-8"]);
+}
+
+#[test]
+fn folder_or_pipe_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("targets.csv");
+    fs::create_dir(&path).expect("a folder");
+    assert_names(
+        Targets::read_things_csv(&path),
+        &["Give the path of a file"],
+    );
+    #[cfg(unix)]
+    {
+        fs::remove_dir(&path).expect("removed");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo").success());
+        let parts = ["a pipe, a device", "Give the path of a file"];
+        assert_names(Targets::read_things_csv(&path), &parts);
+    }
+}

@@ -1,5 +1,7 @@
 //! Files and folders that are not what they should be.
 
+use burn::tensor::{Bytes, TensorData};
+use dacapo::digits::BaseRecord;
 use dacapo_tests::{Settings, sandbox};
 
 use crate::telling::{assert_refused, latest};
@@ -98,6 +100,39 @@ fn base_that_does_not_fit_is_used() {
     assert_refused(&sandbox, settings.train("run"), &["base.mpk", "damaged"]);
     std::fs::write(sandbox.path("base.mpk"), &whole).expect("written");
     sandbox.run(settings.train("run")).expect_success();
+}
+
+/// The checksum of a base is right: it was written like that.
+#[test]
+fn base_with_tensors_that_are_none_is_used() {
+    let sandbox = sandbox!();
+    let write = |change: &dyn Fn(&mut TensorData)| {
+        let mut base = BaseRecord::embedded().expect("the program's own");
+        let (_, first) = base.tensors.iter_mut().next().expect("a tensor");
+        change(first);
+        base.write(&sandbox.path("base.mpk")).expect("written");
+    };
+    let args = ["train", "--out", "run", "--set", "model.base=base.mpk"];
+    let name = BaseRecord::embedded().expect("the program's own");
+    let name = name.tensors.keys().next().expect("a tensor").clone();
+    let leaf = format!("tensors.{name}: expected");
+
+    write(&|data| data.bytes = Bytes::from_bytes_vec(data.bytes[4..].to_vec()));
+    assert_refused(&sandbox, args, &["base.mpk", &leaf, "bytes for F32"]);
+    write(&|data| data.bytes = Bytes::from_bytes_vec(Vec::new()));
+    assert_refused(&sandbox, args, &[&leaf, "found 0 bytes"]);
+    // As many elements as no machine counts, and fewer than there are.
+    write(&|data| data.shape = [usize::MAX, usize::MAX].into());
+    assert_refused(&sandbox, args, &[&leaf]);
+    write(&|data| data.shape = [1].into());
+    assert_refused(&sandbox, args, &[&leaf, "4 bytes for F32 [1]"]);
+    let leaf = format!("`tensors.{name}`");
+    for value in [f32::NAN, f32::INFINITY] {
+        write(&|data| data.as_mut_slice::<f32>().expect("f32")[2] = value);
+        let found = format!("{value} at position 2");
+        let cause = ["model.base", "base.mpk is no base", &leaf, &found];
+        assert_refused(&sandbox, args, &cause);
+    }
 }
 
 #[test]

@@ -74,6 +74,15 @@ fn assignment_without_form_is_taken() {
         ("optimizer.lr", "there is no `=`"),
         ("optimizer..lr=1", "an empty part"),
         ("=1", "an empty part"),
+        // Deeper than a stack, and what a terminal would obey.
+        (
+            &format!("{}=1", vec!["a"; 60_000].join(".")),
+            "so many parts",
+        ),
+        (
+            "optimizer.\u{1b}[2J",
+            "optimizer.\\u{1b}[2J: there is no `=`",
+        ),
     ] {
         let mut args = Settings::small().train("run");
         args.extend(["--set", assignment].map(str::to_owned));

@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, path::Path};
 
-use super::task::{RSA_P, RSA_RHO, VALID_LOSS};
+use super::{
+    quoted::quoted,
+    task::{RSA_P, RSA_RHO, VALID_LOSS},
+};
 use crate::CliError;
 
 /// The original's columns, and the metrics that they are here.
@@ -17,7 +20,7 @@ const COLUMNS: [(&str, &str); 4] = [
 /// Its rows count from 0, or, as in the published ones, from 1.
 ///
 /// # Errors
-/// A file that is no text, an unknown column, an epoch that is missing, doubled or out of
+/// A file that is no text, a column that is unknown or doubled, an epoch that is missing, doubled or out of
 /// order, a value that is no number: with the row. A metric of `wanted` that it does not have.
 pub(crate) fn read_history(
     path: &Path,
@@ -41,17 +44,26 @@ pub(crate) fn read_history(
     };
     if header.first() != Some(&"epoch") {
         return refuse(
-            "the first line does not begin with `epoch`".to_owned(),
+            format!(
+                "the first line does not begin with `epoch` but with {}",
+                quoted(header.first().unwrap_or(&""))
+            ),
             "Give the file that the original's training wrote",
         );
     }
     let mut columns = Vec::new();
     for name in &header[1..] {
         match COLUMNS.iter().find(|(theirs, _)| theirs == name) {
+            Some((_, ours)) if columns.contains(ours) => {
+                return refuse(
+                    format!("the column `{name}` is there twice"),
+                    "Remove one of the two from a copy of the file",
+                );
+            }
             Some((_, ours)) => columns.push(*ours),
             None => {
                 return refuse(
-                    format!("the column `{name}` is not known"),
+                    format!("the column {} is not known", quoted(name)),
                     "Remove it from a copy of the file: nothing here corresponds to it",
                 );
             }
@@ -92,7 +104,10 @@ pub(crate) fn read_history(
             );
         }
         let Ok(epoch) = cells[0].parse::<u64>() else {
-            return refuse(format!("line {number}: {:?} is no epoch", cells[0]), next);
+            return refuse(
+                format!("line {number}: {} is no epoch", quoted(cells[0])),
+                next,
+            );
         };
         let expected = *first.get_or_insert(epoch) + rows.len() as u64;
         if epoch != expected || first > Some(1) {
@@ -109,7 +124,12 @@ pub(crate) fn read_history(
         for (name, cell) in columns.iter().zip(&cells[1..]) {
             match cell.parse::<f64>() {
                 Ok(value) if value.is_finite() => metrics.insert((*name).to_owned(), value),
-                _ => return refuse(format!("line {number}: {cell:?} is no number"), next),
+                _ => {
+                    return refuse(
+                        format!("line {number}: {} is no number", quoted(cell)),
+                        next,
+                    );
+                }
             };
         }
         rows.push(metrics);

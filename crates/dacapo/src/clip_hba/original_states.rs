@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, iter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
 
 use dacapo_optim::{
     AdamWConfig, AdamWRecord, MomentsRecord, MomentumRecord, OptimizerRecord, SgdConfig, SgdRecord,
@@ -7,6 +10,7 @@ use dacapo_pth::{Key, Node, PthError, PthFile};
 
 use super::{
     layer_name::{LayerName, PARTS},
+    quoted::quoted,
     tensors::{from_theirs, wrong},
 };
 use crate::CliError;
@@ -68,7 +72,7 @@ pub(crate) fn read_states(
                 return Err(wrong(
                     &node,
                     "a part that the original's training writes",
-                    format!("the key {name}"),
+                    format!("the key {}", quoted(name)),
                 ));
             }
         }
@@ -92,6 +96,13 @@ fn optimizer(
             return Err(wrong(&flag, &allowed.to_string(), !allowed));
         }
     }
+    let mut numbers = BTreeSet::new();
+    let listed = group.get("params")?;
+    for number in listed.items()? {
+        if !numbers.insert(i128::from(number.int()?)) {
+            return Err(wrong(&number, "every parameter once", number.int()?));
+        }
+    }
     // The parameters with a state are the trained ones; their numbers follow the model's order.
     let state = node.get("state")?;
     let mut entries = Vec::new();
@@ -99,6 +110,9 @@ fn optimizer(
         let Key::Int(id) = key else {
             return Err(wrong(&entry, "a parameter's number as key", key));
         };
+        if !numbers.contains(id) {
+            return Err(wrong(&entry, "a parameter of the optimizer's group", id));
+        }
         entries.push((*id, entry));
     }
     entries.sort_by_key(|(id, _)| *id);
@@ -240,11 +254,13 @@ fn step(node: &Node<'_>) -> Result<u64, CliError> {
         Ok(value) => value as f64,
         Err(_) => {
             let data = from_theirs(node, false)?;
-            let value = data
-                .as_slice::<f32>()
-                .ok()
-                .and_then(|values| values.first());
-            f64::from(value.copied().unwrap_or(f32::NAN))
+            match data.as_slice::<f32>() {
+                Ok([value]) => f64::from(*value),
+                _ => {
+                    let found = format!("shape {:?}", data.shape.as_slice());
+                    return Err(wrong(node, "one number of steps", found));
+                }
+            }
         }
     };
     // Above, f32 does not hold every number.

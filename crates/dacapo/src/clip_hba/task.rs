@@ -16,7 +16,7 @@ use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
 use dacapo_trainer::{BatchPerturbation, PerturbationKind, StepContext, Task, TaskError};
 
-use super::split_file::read_split;
+use super::{quoted::quoted, split_file::read_split};
 use crate::{CliError, config::ClipHbaConfig};
 
 /// Images in one pass of an evaluation.
@@ -214,13 +214,33 @@ fn texts(
             "Give the merges that belong to the model",
         ));
     }
-    let text = std::fs::read_to_string(&config.prompts).map_err(|error| {
+    let unreadable = |why: String| {
         CliError::input(
-            format!("clip.prompts: cannot read {}: {error}", config.prompts),
+            format!("clip.prompts: cannot read {}: {why}", config.prompts),
             "Give a text file with a prompt a line",
         )
-    })?;
+    };
+    // Opening a pipe would wait for its other end.
+    let kind = std::fs::metadata(&config.prompts).map_err(|error| unreadable(error.to_string()))?;
+    if !kind.is_file() {
+        return Err(unreadable("it is a folder, a pipe or the like".to_owned()));
+    }
+    let text =
+        std::fs::read_to_string(&config.prompts).map_err(|error| unreadable(error.to_string()))?;
     let prompts: Vec<&str> = text.lines().collect();
+    // Both would become tokens that nobody sees.
+    let odd = |c: char| c.is_control() || c == '\u{feff}';
+    if let Some(line) = prompts.iter().position(|prompt| prompt.contains(odd)) {
+        return Err(CliError::input(
+            format!(
+                "clip.prompts: {}: line {}: expected text, found {}",
+                config.prompts,
+                line + 1,
+                quoted(prompts[line])
+            ),
+            "Remove the byte-order mark or the control character: save it as plain UTF-8",
+        ));
+    }
     let empty = prompts.iter().position(|prompt| prompt.trim().is_empty());
     if prompts.len() != Targets::DIMENSIONS || empty.is_some() {
         let found = match empty {

@@ -21,7 +21,7 @@ pub(crate) fn wrong(node: &Node<'_>, expected: &str, found: impl ToString) -> Cl
 /// A tensor of the original's; `turned`, a matrix with its axes exchanged.
 ///
 /// # Errors
-/// No tensor, or not one of f32.
+/// No tensor, or not one of finite f32.
 pub(crate) fn from_theirs(node: &Node<'_>, turned: bool) -> Result<TensorData, CliError> {
     let tensor = node.tensor()?;
     if tensor.dtype() != Dtype::F32 {
@@ -34,6 +34,10 @@ pub(crate) fn from_theirs(node: &Node<'_>, turned: bool) -> Result<TensorData, C
         .iter()
         .map(|chunk| f32::from_le_bytes(*chunk))
         .collect();
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let found = format!("{} at position {at}", values[at]);
+        return Err(wrong(node, "finite numbers", found));
+    }
     let shape = tensor.shape().to_vec();
     match (turned, shape.as_slice()) {
         (false, _) => Ok(TensorData::new(values, shape)),

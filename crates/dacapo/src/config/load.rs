@@ -92,10 +92,13 @@ fn names_another_kind(section: &str, old: &Table, new: &Table) -> bool {
     }
 }
 
+/// More parts than a key of any configuration has.
+const DEEPEST: usize = 8;
+
 fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
     let refuse = |why: &str| {
         CliError::input(
-            format!("--set {assignment}: {why}"),
+            format!("--set {}: {why}", assignment.escape_debug()),
             "Write it as key=value with the key's whole path, for example optimizer.lr=1e-3",
         )
     };
@@ -109,6 +112,9 @@ fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
         _ => Some(Value::String(text.to_owned())),
     }
     .ok_or_else(|| refuse("the value cannot be read"))?;
+    if key.split('.').count() > DEEPEST {
+        return Err(refuse("no key has so many parts"));
+    }
     let mut given = value;
     for part in key.rsplit('.') {
         if part.is_empty() {

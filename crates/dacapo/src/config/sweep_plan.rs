@@ -28,6 +28,9 @@ pub struct SweepPlan {
     pub set: Vec<String>,
 }
 
+/// Nobody trains as many branches, and a small plan could name any number of them.
+const MOST: usize = 100_000;
+
 fn one() -> u64 {
     1
 }
@@ -59,7 +62,8 @@ impl SweepPlan {
     /// Reads a plan.
     ///
     /// # Errors
-    /// A file that is missing or no plan, an empty list, a value that is twice in one.
+    /// A file that is missing or no plan, an empty list, a value that is twice in one or out of
+    /// range, more branches than anybody trains.
     pub fn read(path: &Path) -> Result<Self, CliError> {
         let next = "Correct the plan; `dacapo sweep --help` shows one";
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -99,6 +103,36 @@ impl SweepPlan {
                     next,
                 ));
             }
+        }
+        let branches = [plan.at.len(), plan.kinds.len(), plan.seeds.len()]
+            .iter()
+            .try_fold(1_usize, |product, len| product.checked_mul(*len));
+        if branches.is_none_or(|branches| branches > MOST) {
+            let (at, kinds, seeds) = (plan.at.len(), plan.kinds.len(), plan.seeds.len());
+            return Err(CliError::input(
+                format!(
+                    "{}: {at} epochs, {kinds} kinds and {seeds} seeds are more than {MOST} branches",
+                    path.display()
+                ),
+                "Make several plans of it",
+            ));
+        }
+        if plan.length == 0 {
+            return Err(CliError::input(
+                format!("{}: `length` = 0 disturbs no epoch", path.display()),
+                next,
+            ));
+        }
+        if let Some(factor) = plan.factor
+            && !(factor.is_finite() && factor >= 0.0)
+        {
+            return Err(CliError::input(
+                format!(
+                    "{}: `factor` = {factor}, where a finite number >= 0 is expected",
+                    path.display()
+                ),
+                next,
+            ));
         }
         let rate = plan.kinds.contains(&PerturbationKind::LearningRate);
         if rate != plan.factor.is_some() {

@@ -56,18 +56,30 @@ impl BaseRecord {
     /// A file that is missing, damaged or no base.
     pub fn read(path: &Path) -> Result<Self, CliError> {
         let payload = read_sealed(&FsStorage, path)?;
-        from_payload(path, &payload).map_err(|error| match error {
-            TrainerError::State {
-                path: leaf, found, ..
-            } => CliError::input(
+        let no_base = |leaf: &str, found: &str| {
+            CliError::input(
                 format!(
                     "model.base: {} is no base: `{leaf}` is {found}",
                     path.display()
                 ),
                 "Give \"embedded\", \"random\", or a file that `dacapo pretrain --save FILE` wrote",
-            ),
+            )
+        };
+        let base: Self = from_payload(path, &payload).map_err(|error| match error {
+            TrainerError::State {
+                path: leaf, found, ..
+            } => no_base(&leaf, &found),
             other => other.into(),
-        })
+        })?;
+        // The checksum says that the file is as it was written, not that it was written rightly.
+        for (name, data) in &base.tensors {
+            let values = data.as_slice::<f32>().unwrap_or_default();
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let leaf = format!("tensors.{}", name.escape_debug());
+                return Err(no_base(&leaf, &format!("{} at position {at}", values[at])));
+            }
+        }
+        Ok(base)
     }
 
     /// Writes a base file, atomically.

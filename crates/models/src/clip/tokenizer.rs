@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -7,6 +8,8 @@ use regex::Regex;
 
 use super::TokenBatch;
 use crate::ModelsError;
+use crate::plain_file::open_plain_file;
+use crate::shown::shown;
 
 /// CLIP's byte pair encoding (Sennrich et al., "Neural Machine Translation of Rare Words
 /// with Subword Units", 2016), from its own list of merges.
@@ -27,6 +30,29 @@ pub struct ClipTokenizer {
 /// The merges that OpenAI's CLIP uses of its file, which has more.
 const MOST_MERGES: usize = 49_152 - 256 - 2;
 
+/// OpenAI's file has a twentieth of it; a small packed one may hold any number.
+const MOST_BYTES: u64 = 1 << 26;
+
+/// The text of a file that may be packed, up to one byte above what is allowed.
+fn read_text(mut file: File) -> std::io::Result<String> {
+    let mut start = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut start)?;
+    let packed = start == [0x1f, 0x8b];
+    let whole = start.as_slice().chain(file);
+    let mut text = Vec::new();
+    match packed {
+        true => GzDecoder::new(whole)
+            .take(MOST_BYTES + 1)
+            .read_to_end(&mut text)?,
+        false => whole.take(MOST_BYTES + 1).read_to_end(&mut text)?,
+    };
+    String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let what = format!("no text in UTF-8 from byte {at} on");
+        std::io::Error::new(std::io::ErrorKind::InvalidData, what)
+    })
+}
+
 impl ClipTokenizer {
     /// Reads `bpe_simple_vocab_16e6.txt.gz` of OpenAI's code, or the `merges.txt` of a
     /// model of Hugging Face: a heading, then a merge a line. Texts may have `context`
@@ -39,17 +65,15 @@ impl ClipTokenizer {
             path: path.to_owned(),
             found,
         };
-        let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-        let mut text = String::new();
-        let read = match bytes.starts_with(&[0x1f, 0x8b]) {
-            true => GzDecoder::new(bytes.as_slice()).read_to_string(&mut text),
-            false => bytes.as_slice().read_to_string(&mut text),
-        };
-        read.map_err(|error| refuse(error.to_string()))?;
+        let file = open_plain_file(path).map_err(|error| refuse(error.to_string()))?;
+        let text = read_text(file).map_err(|error| refuse(error.to_string()))?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err(refuse(format!("more than {MOST_BYTES} bytes of text")));
+        }
         let mut lines = text.lines();
         let heading = lines.next().unwrap_or_default();
         if !heading.contains("version") {
-            return Err(refuse(format!("the heading {heading:?}")));
+            return Err(refuse(format!("the heading \"{}\"", shown(heading))));
         }
         let mut merges = Vec::new();
         for (number, line) in lines.take(MOST_MERGES).enumerate() {
@@ -57,7 +81,10 @@ impl ClipTokenizer {
                 Some((left, right)) if !right.is_empty() && !right.contains(' ') => {
                     merges.push((left.to_owned(), right.to_owned()));
                 }
-                _ => return Err(refuse(format!("line {}, {line:?}", number + 2))),
+                _ => {
+                    let line = shown(line);
+                    return Err(refuse(format!("line {}, \"{line}\"", number + 2)));
+                }
             }
         }
 
@@ -69,10 +96,31 @@ impl ClipTokenizer {
         let last_bytes = order.iter().map(|symbol| format!("{symbol}{END}"));
         let merged = merges.iter().map(|(left, right)| format!("{left}{right}"));
         let special = [START_OF_TEXT, END_OF_TEXT].map(str::to_owned);
-        let vocabulary = bytes.chain(last_bytes).chain(merged).chain(special);
+        let before = 2 * symbols.len();
+        let mut ids = BTreeMap::new();
+        for (token, id) in bytes
+            .chain(last_bytes)
+            .chain(merged)
+            .chain(special)
+            .zip(0..)
+        {
+            // Of two ids of a token, which one counts?
+            if let Some(earlier) = ids.insert(token.clone(), id) {
+                let line = |id: u32| match (id as usize).checked_sub(before) {
+                    Some(merge) if merge < merges.len() => format!("line {}", merge + 2),
+                    Some(_) => "the program itself".to_owned(),
+                    None => "a byte".to_owned(),
+                };
+                let (first, second) = (line(earlier), line(id));
+                let token = shown(&token);
+                return Err(refuse(format!(
+                    "the token \"{token}\" of {first} and {second}"
+                )));
+            }
+        }
         let words = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
         Ok(Self {
-            ids: vocabulary.zip(0..).collect(),
+            ids,
             ranks: merges.into_iter().zip(0..).collect(),
             words: Regex::new(words).expect("a pattern that is tested"),
             context,

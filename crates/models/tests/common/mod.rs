@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod clip;
+
 use std::collections::BTreeMap;
 
 use burn::backend::Autodiff;

@@ -7,6 +7,46 @@ pub(super) struct Entry {
     pub(super) stored_len: u64,
     pub(super) crc: u32,
     pub(super) method: u16,
+    /// Flags of the system that wrote it; above, the mode of a file on Unix.
+    pub(super) attributes: u32,
+    /// Where what lies behind it begins: another entry or the directory.
+    pub(super) end: u64,
+}
+
+impl Entry {
+    /// Why the entry is none that torch writes, which has plain files alone; nothing if it
+    /// may be one.
+    pub(super) fn is_foreign(&self, name: &str) -> Option<&'static str> {
+        const TYPE: u32 = 0o170_000;
+        let folder = name.ends_with('/');
+        match (self.attributes >> 16) & TYPE {
+            // Most writers tell no type.
+            0 | 0o100_000 => {}
+            0o040_000 if folder => {}
+            0o040_000 => return Some("a folder"),
+            0o120_000 => return Some("a symbolic link"),
+            _ => return Some("a device, a pipe or the like"),
+        }
+        (folder && self.stored_len.max(self.len) > 0).then_some("a folder with content")
+    }
+}
+
+/// Why a name is none that torch writes: nothing here goes to a disk, but whoever writes such
+/// a name wants something else.
+pub(super) fn is_foreign_name(name: &str) -> Option<&'static str> {
+    // A folder's name ends in one.
+    let mut parts = name.strip_suffix('/').unwrap_or(name).split('/');
+    let drive = name.as_bytes().get(1) == Some(&b':');
+    match name {
+        "" => Some("an empty one"),
+        _ if name.chars().any(char::is_control) => Some("one with control characters"),
+        _ if name.contains('\\') => Some("one with a backslash"),
+        _ if name.starts_with('/') || drive => Some("an absolute one"),
+        _ if parts.any(|part| matches!(part, "" | "." | "..")) => {
+            Some("one that leads to another folder")
+        }
+        _ => None,
+    }
 }
 
 /// Reads a directory record at the start of `bytes`: the name, the entry and the
@@ -26,6 +66,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(&[u8], Entry, usize)> {
     }
     let mut entry = Entry {
         method: u16_at(bytes, 10)?,
+        attributes: u32_at(bytes, 38)?,
+        end: 0,
         crc: u32_at(bytes, 16)?,
         stored_len: u32_at(bytes, 20)?.into(),
         len: u32_at(bytes, 24)?.into(),

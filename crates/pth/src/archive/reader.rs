@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::entry::{self, Entry, u16_at, u32_at, u64_at};
 use crate::PthError;
+use crate::place::shortened;
 
 /// Where bytes come from: a file or memory.
 pub(crate) trait Source: Read + Seek + Send {}
@@ -80,9 +81,23 @@ impl Archive {
             let expected = format!("a local header at byte {}", entry.header);
             return Err(self.damaged(name, expected, format!("the bytes {:02x?}", &header[..4])));
         }
-        let skip = u64::from(u16_at(&header, 26).unwrap_or(0))
-            + u64::from(u16_at(&header, 28).unwrap_or(0));
-        let bytes = self.bytes(entry.header + 30 + skip, entry.len, name)?;
+        let name_len = u64::from(u16_at(&header, 26).unwrap_or(0));
+        let extra_len = u64::from(u16_at(&header, 28).unwrap_or(0));
+        let own = self.bytes(entry.header + 30, name_len, name)?;
+        if own != name.as_bytes() {
+            let found = format!("\"{}\"", own.escape_ascii());
+            return Err(self.damaged(name, "its own name in front of its bytes", found));
+        }
+        let start = entry.header + 30 + name_len + extra_len;
+        if start
+            .checked_add(entry.len)
+            .is_none_or(|end| end > entry.end)
+        {
+            let expected = format!("{} bytes of its own from byte {start}", entry.len);
+            let found = format!("another part of the archive at byte {}", entry.end);
+            return Err(self.damaged(name, expected, found));
+        }
+        let bytes = self.bytes(start, entry.len, name)?;
         let crc = crc32fast::hash(&bytes);
         if crc != entry.crc {
             return Err(self.damaged(
@@ -129,7 +144,44 @@ impl Archive {
             start = u64_at(&record, 48).unwrap_or(0);
         }
         let directory = self.bytes(start, len, "the directory")?;
-        self.parse_directory(&directory, count)
+        self.parse_directory(&directory, count)?;
+        self.find_ends(start)
+    }
+
+    /// Where each entry ends at the latest; an error for entries that overlap. How long the
+    /// header of an entry is, only its reading tells exactly.
+    fn find_ends(&mut self, directory: u64) -> Result<(), PthError> {
+        let mut order: Vec<(u64, &String)> = self
+            .entries
+            .iter()
+            .map(|(name, entry)| (entry.header, name))
+            .collect();
+        order.sort_unstable();
+        let next = order.iter().skip(1).map(|(header, _)| *header);
+        let ends: Vec<(String, u64)> = order
+            .iter()
+            .zip(next.chain([directory]))
+            .map(|((_, name), end)| ((*name).clone(), end))
+            .collect();
+        for (name, end) in ends {
+            let Some(entry) = self.entries.get_mut(&name) else {
+                continue;
+            };
+            entry.end = end;
+            let parts = [30, name.len() as u64, entry.stored_len];
+            let least = parts
+                .iter()
+                .try_fold(entry.header, |at, part| at.checked_add(*part));
+            if least.is_none_or(|least| least > end) {
+                let expected = format!("{} bytes of its own", entry.stored_len);
+                let found = format!(
+                    "a header at byte {} and another part of the archive at byte {end}",
+                    entry.header
+                );
+                return Err(self.damaged(&name, expected, found));
+            }
+        }
+        Ok(())
     }
 
     fn parse_directory(&mut self, directory: &[u8], count: u64) -> Result<(), PthError> {
@@ -145,9 +197,21 @@ impl Archive {
                 ));
             };
             let Ok(name) = std::str::from_utf8(name) else {
-                let found = format!("\"{}\"", name.escape_ascii());
+                let name = name.escape_ascii().to_string();
+                let found = format!("\"{}\"", shortened(&name));
                 return Err(self.damaged("the directory", "an entry's name in UTF-8", found));
             };
+            if let Some(found) = entry::is_foreign_name(name) {
+                let found = format!("{found}: {:?}", shortened(name));
+                return Err(self.damaged(
+                    "the directory",
+                    "names of plain files in folders",
+                    found,
+                ));
+            }
+            if let Some(found) = entry.is_foreign(name) {
+                return Err(self.damaged(name, "a plain file", found));
+            }
             if self.entries.insert(name.to_owned(), entry).is_some() {
                 return Err(self.damaged(
                     "the directory",

@@ -4,6 +4,7 @@ use super::cursor::{DAMAGED, RESAVE};
 use super::global::Global;
 use super::item::{Cell, DictKind, Item};
 use super::machine::Machine;
+use crate::place::shortened;
 use crate::{PthError, Value};
 
 impl Machine<'_> {
@@ -81,7 +82,7 @@ impl Machine<'_> {
         let text = self.text(&arguments[0], "_codecs.encode")?;
         let codec = self.text(&arguments[1], "_codecs.encode's codec")?;
         if !matches!(&*codec, "latin1" | "latin-1") {
-            let found = format!("{codec:?}");
+            let found = format!("{:?}", shortened(&codec));
             return Err(self.cursor.error("the codec latin1", found, RESAVE));
         }
         self.spend(text.len())?;
@@ -134,7 +135,12 @@ impl Machine<'_> {
             [(Item::Value(Value::Str(name)), _)] if &**name == "_metadata" => Ok(()),
             _ => {
                 let expected = "no attribute of an OrderedDict but _metadata";
-                Err(self.cursor.error(expected, "others", RESAVE))
+                let names = entries.iter().take(8).map(|(name, _)| match name {
+                    Item::Value(Value::Str(name)) => format!("{:?}", shortened(name)),
+                    other => self.kind(other),
+                });
+                let found = format!("these: {}", names.collect::<Vec<_>>().join(", "));
+                Err(self.cursor.error(expected, found, RESAVE))
             }
         }
     }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::PthError;
+use crate::place::shortened;
 
 /// For what this crate does not read although Python would.
 pub(super) const RESAVE: &str =
@@ -96,7 +97,8 @@ impl<'a> Cursor<'a> {
             path: self.path.to_owned(),
             entry: self.entry.to_owned(),
             offset: self.opcode,
-            global: global.to_owned(),
+            // It may be anything: a terminal must not obey it.
+            global: shortened(global).escape_debug().to_string(),
         }
     }
 }

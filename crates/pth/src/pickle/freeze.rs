@@ -4,6 +4,7 @@ use super::MAX_DEPTH;
 use super::cursor::{DAMAGED, RESAVE};
 use super::item::{Cell, Item};
 use super::machine::Machine;
+use crate::place::shortened;
 use crate::{Dict, Key, PthError, Value};
 
 impl Machine<'_> {
@@ -37,6 +38,13 @@ impl Machine<'_> {
                 for (key, value) in entries {
                     let key = self.value(heap, key, depth + 1)?;
                     let key = self.key(key)?;
+                    // Python would take the last one.
+                    if dict.get(key.clone()).is_some() {
+                        let name = key.to_string();
+                        let found = format!("the key {} twice", shortened(&name));
+                        let expected = "a dict that has every key once";
+                        return Err(self.cursor.error(expected, found, DAMAGED));
+                    }
                     dict.insert(key, self.value(heap, value, depth + 1)?);
                 }
                 Ok(Value::Dict(dict))

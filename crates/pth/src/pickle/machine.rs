@@ -146,6 +146,19 @@ impl<'a> Machine<'a> {
                     None => return Err(self.cursor.refuse(&full)),
                 }
             }
+            // Both would make something of a class: which one, the message should say.
+            b'i' => {
+                let (module, name) = (self.cursor.line()?, self.cursor.line()?);
+                return Err(self.cursor.refuse(&format!("{module}.{name}")));
+            }
+            0x93 if let [
+                ..,
+                Item::Value(Value::Str(module)),
+                Item::Value(Value::Str(name)),
+            ] = self.stack.as_slice() =>
+            {
+                return Err(self.cursor.refuse(&format!("{module}.{name}")));
+            }
             b'Q' => {
                 let id = self.pop()?;
                 let storage = self.storage(&id)?;
@@ -316,7 +329,7 @@ impl<'a> Machine<'a> {
         self.cursor.error(expected, self.kind(found), DAMAGED)
     }
 
-    fn kind(&self, item: &Item) -> String {
+    pub(super) fn kind(&self, item: &Item) -> String {
         match item {
             Item::Value(value) => value.kind().to_owned(),
             Item::Storage(_) => "a storage".to_owned(),

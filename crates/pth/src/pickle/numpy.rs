@@ -6,13 +6,14 @@ use super::cursor::{DAMAGED, RESAVE};
 use super::item::{Cell, Item, NumpyDtype};
 use super::machine::Machine;
 use crate::layout::Layout;
+use crate::place::shortened;
 use crate::{Dtype, NumpyArray, PthError, Value};
 
 impl Machine<'_> {
     pub(super) fn numpy_dtype(&mut self, code: &Item) -> Result<Item, PthError> {
         let code = self.text(code, "a numpy dtype")?;
         let Some(dtype) = Dtype::of_numpy(&code) else {
-            let found = format!("{code:?}");
+            let found = format!("{:?}", shortened(&code));
             return Err(self
                 .cursor
                 .error("a numpy dtype of numbers or bools", found, RESAVE));
@@ -31,7 +32,7 @@ impl Machine<'_> {
             "<" | "|" => false,
             ">" => true,
             _ => {
-                let found = format!("{order:?}");
+                let found = format!("{:?}", shortened(&order));
                 return Err(self.cursor.error("a byte order of numpy", found, DAMAGED));
             }
         };

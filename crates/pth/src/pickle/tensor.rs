@@ -7,6 +7,7 @@ use super::global::Global;
 use super::item::{Cell, Item, StoredAs};
 use super::machine::Machine;
 use crate::layout::Layout;
+use crate::place::shortened;
 use crate::storage::Storage;
 use crate::{Dtype, PthError, Tensor, Value};
 
@@ -16,7 +17,7 @@ impl Machine<'_> {
         let id = self.arguments(id, "a persistent id", 5..=5)?;
         let word = self.text(&id[0], "a persistent id")?;
         if &*word != "storage" {
-            let found = format!("{word:?}");
+            let found = format!("{:?}", shortened(&word));
             return Err(self
                 .cursor
                 .error("the persistent id of a storage", found, RESAVE));
@@ -29,15 +30,19 @@ impl Machine<'_> {
         let key = self.text(&id[2], "a storage's key")?;
         let elements = self.count(&id[4], "a storage's length")?;
         let storage = self.find_storage(key)?;
-        let len = elements.checked_mul(dtype.map_or(1, Dtype::size));
-        match len {
-            Some(len) if len as u64 <= storage.len() => Ok(Item::Storage(StoredAs {
+        let size = dtype.map_or(1, Dtype::size);
+        let len = elements.checked_mul(size);
+        // Bytes that are no whole element are left over where a storage was made of bytes.
+        let rest = len.and_then(|len| storage.len().checked_sub(len as u64));
+        match (len, rest) {
+            (Some(len), Some(rest)) if rest < size as u64 => Ok(Item::Storage(StoredAs {
                 storage,
                 dtype,
                 len,
             })),
             _ => {
-                let expected = format!("a storage of {elements} elements");
+                let entry = shortened(storage.entry());
+                let expected = format!("a storage of {elements} elements in {entry:?}");
                 let found = format!("an entry of {} bytes", storage.len());
                 Err(self.cursor.error(expected, found, DAMAGED))
             }
@@ -50,7 +55,7 @@ impl Machine<'_> {
         }
         let entry = format!("{}/data/{key}", self.folder);
         let Some(len) = self.archive.entry_len(&entry) else {
-            let expected = format!("an entry {entry:?} in the archive");
+            let expected = format!("an entry {:?} in the archive", shortened(&entry));
             return Err(self.cursor.error(expected, "none", DAMAGED));
         };
         let storage = Arc::new(Storage::new(self.archive.clone(), entry, len));

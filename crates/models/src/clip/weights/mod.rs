@@ -1,5 +1,6 @@
 //! The published weights of CLIP, by name.
 
+mod distinct_map;
 mod floats;
 mod hugging_face;
 mod layout;

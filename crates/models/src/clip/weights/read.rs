@@ -1,12 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::{Component, Path};
 
 use burn::tensor::TensorData;
 use serde::Deserialize;
 
 use super::WeightLayout;
+use super::distinct_map::DistinctMap;
 use super::rules::rules;
 use super::weight_file::WeightFile;
+use crate::plain_file::open_plain_file;
+use crate::shown::shown;
 use crate::{ClipConfig, ModelsError};
 
 /// Every tensor of a [`Clip`](crate::Clip) of this configuration, in f32 and by stable
@@ -25,19 +29,22 @@ pub fn read_clip_weights(
     config: &ClipConfig,
 ) -> Result<BTreeMap<String, TensorData>, ModelsError> {
     config.validate()?;
-    let mut files = open(path)?;
+    let (mut files, claims) = open(path)?;
     let mut owner = BTreeMap::new();
     for (index, file) in files.iter().enumerate() {
         for name in file.names() {
             if owner.insert(name.clone(), index).is_some() {
-                let found = format!("tensor `{name}` in two of its files");
+                let found = format!("tensor `{}` in two of its files", shown(&name));
                 return Err(ModelsError::weights(path, "every tensor once", found));
             }
         }
     }
+    if let Some(claims) = claims {
+        check_claims(path, &claims, &owner)?;
+    }
     let names: BTreeSet<String> = owner.keys().cloned().collect();
     let Some(layout) = WeightLayout::of(&names) else {
-        let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+        let some: Vec<String> = names.iter().take(5).map(|name| shown(name)).collect();
         return Err(ModelsError::weights(
             path,
             "the tensors of a CLIP with a vision transformer, named as Hugging Face's CLIPModel \
@@ -89,10 +96,13 @@ pub fn read_clip_weights(
     Ok(tensors)
 }
 
+/// In bytes; that of a model of thousands of tensors has a few hundred thousand.
+const LONGEST_INDEX: u64 = 1 << 26;
+
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
 struct Index {
-    weight_map: BTreeMap<String, PathBuf>,
+    weight_map: DistinctMap<String, false>,
 }
 
 /// What a folder may hold, in the order of preference.
@@ -105,7 +115,10 @@ const NAMES: [&str; 6] = [
     "open_clip_pytorch_model.bin",
 ];
 
-fn open(path: &Path) -> Result<Vec<WeightFile>, ModelsError> {
+/// Which of the files, by its place, an index says that a tensor is in.
+type Claims = BTreeMap<String, usize>;
+
+fn open(path: &Path) -> Result<(Vec<WeightFile>, Option<Claims>), ModelsError> {
     if path.is_dir() {
         let found = NAMES.iter().map(|name| path.join(name));
         let Some(file) = found.into_iter().find(|file| file.is_file()) else {
@@ -115,21 +128,60 @@ fn open(path: &Path) -> Result<Vec<WeightFile>, ModelsError> {
         return open(&file);
     }
     if !path.to_string_lossy().ends_with(".index.json") {
-        return Ok(vec![WeightFile::open(path)?]);
+        return Ok((vec![WeightFile::open(path)?], None));
     }
     let refuse = |found: String| {
         ModelsError::weights(path, "the index of files of weights (weight_map)", found)
     };
-    let text = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let mut text = Vec::new();
+    open_plain_file(path)
+        .and_then(|file| file.take(LONGEST_INDEX + 1).read_to_end(&mut text))
+        .map_err(|error| refuse(error.to_string()))?;
+    if text.len() as u64 > LONGEST_INDEX {
+        return Err(refuse(format!("more than {LONGEST_INDEX} bytes")));
+    }
     let index: Index = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+    let DistinctMap(map) = index.weight_map;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let names: BTreeSet<&PathBuf> = index.weight_map.values().collect();
+    let names: BTreeSet<&String> = map.values().collect();
     // In the folder of the index, wherever the names would lead.
-    if let Some(name) = names.iter().find(|name| name.components().count() != 1) {
-        return Err(refuse(format!("a path, {}", name.display())));
+    if let Some(name) = names.iter().find(|name| !is_file_name(name)) {
+        let found = format!("{:?}, which is no file's name", shown(name));
+        return Err(refuse(found));
     }
     let files = names
-        .into_iter()
-        .map(|name| WeightFile::open(&folder.join(name)));
-    files.collect()
+        .iter()
+        .map(|name| WeightFile::open(&folder.join(name)))
+        .collect::<Result<_, _>>()?;
+    let place: BTreeMap<&String, usize> = names.into_iter().zip(0..).collect();
+    let claims = map
+        .iter()
+        .map(|(tensor, name)| (tensor.clone(), place[name]));
+    Ok((files, Some(claims.collect())))
+}
+
+/// That of a file right in a folder, on every system.
+fn is_file_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let plain = matches!(parts.next(), Some(Component::Normal(part)) if part == name);
+    let odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':');
+    plain && parts.next().is_none() && !name.contains(odd)
+}
+
+/// Refuses files that are not those of the index.
+fn check_claims(path: &Path, claims: &Claims, owner: &Claims) -> Result<(), ModelsError> {
+    let wrong = claims
+        .iter()
+        .find(|(name, place)| owner.get(*name) != Some(place));
+    let unknown = owner.keys().find(|name| !claims.contains_key(*name));
+    let found = match (wrong, unknown) {
+        (Some((name, _)), _) => format!("tensor `{}` not in the file it names", shown(name)),
+        (None, Some(name)) => format!("tensor `{}` in a file and not in it", shown(name)),
+        (None, None) => return Ok(()),
+    };
+    Err(ModelsError::weights(
+        path,
+        "the index of the files beside it",
+        found,
+    ))
 }

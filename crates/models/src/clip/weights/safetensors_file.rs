@@ -1,20 +1,23 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::TensorInfo;
 
+use super::distinct_map::DistinctMap;
 use super::floats::Floats;
 use crate::ModelsError;
+use crate::plain_file::open_plain_file;
+use crate::shown::shown;
 
 /// A `.safetensors` file, of which tensors are read one at a time.
 #[derive(Debug)]
 pub(super) struct SafetensorsFile {
     path: PathBuf,
     file: File,
-    metadata: Metadata,
+    tensors: BTreeMap<String, TensorInfo>,
     /// Where the tensors' bytes begin.
     start: u64,
 }
@@ -26,7 +29,7 @@ impl SafetensorsFile {
     pub fn open(path: &Path) -> Result<Self, ModelsError> {
         let refuse = |found: String| ModelsError::weights(path, "a .safetensors file", found);
         let io = |error: std::io::Error| refuse(format!("{error}"));
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = open_plain_file(path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len();
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
@@ -38,37 +41,38 @@ impl SafetensorsFile {
         }
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(io)?;
-        let metadata: Metadata = serde_json::from_slice(&header)
+        let DistinctMap(tensors) = serde_json::from_slice::<DistinctMap<TensorInfo, true>>(&header)
             .map_err(|error| refuse(format!("a header that cannot be read ({error})")))?;
         let start = 8 + length;
-        let expected = start + metadata.data_len() as u64;
-        if expected != size {
+        let end = check_places(path, &tensors)?;
+        if start.checked_add(end) != Some(size) {
             return Err(refuse(format!(
-                "{size} bytes where the header tells of {expected}: it was cut off or changed"
+                "{size} bytes where the header tells of {start} and {end}: it was cut off or changed"
             )));
         }
         Ok(Self {
             path: path.to_owned(),
             file,
-            metadata,
+            tensors,
             start,
         })
     }
 
     pub fn names(&self) -> BTreeSet<String> {
-        self.metadata.offset_keys().into_iter().collect()
+        self.tensors.keys().cloned().collect()
     }
 
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.metadata.info(name).map(|info| info.shape.as_slice())
+        self.tensors.get(name).map(|info| info.shape.as_slice())
     }
 
     /// The values of a tensor, which the file has.
     pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ModelsError> {
         let refuse = |path: &Path, found| {
+            let name = shown(name);
             ModelsError::weights(path, format!("tensor `{name}` in f32, f16 or bf16"), found)
         };
-        let Some(info) = self.metadata.info(name) else {
+        let Some(info) = self.tensors.get(name) else {
             return Err(refuse(&self.path, "none of that name".to_owned()));
         };
         let (begin, end) = info.data_offsets;
@@ -85,4 +89,38 @@ impl SafetensorsFile {
         };
         Ok(floats.read(&bytes))
     }
+}
+
+/// Where the bytes of the last tensor end. Each tensor must have as many as its shape needs,
+/// right behind those of the one before.
+fn check_places(path: &Path, tensors: &BTreeMap<String, TensorInfo>) -> Result<u64, ModelsError> {
+    let mut order: Vec<(&String, &TensorInfo)> = tensors.iter().collect();
+    order.sort_by_key(|(_, info)| info.data_offsets);
+    let mut at = 0;
+    for (name, info) in order {
+        let (begin, end) = info.data_offsets;
+        let (name, dtype, shape) = (shown(name), info.dtype, &info.shape);
+        let bits = shape
+            .iter()
+            .try_fold(dtype.bitsize(), |bits, size| bits.checked_mul(*size));
+        let Some(bytes) = bits
+            .filter(|bits| bits.is_multiple_of(8))
+            .map(|bits| bits / 8)
+        else {
+            let expected = format!("tensor `{name}` of a countable number of bytes");
+            return Err(ModelsError::weights(
+                path,
+                expected,
+                format!("{dtype:?} {shape:?}"),
+            ));
+        };
+        if begin != at || end.checked_sub(begin) != Some(bytes) {
+            let expected =
+                format!("tensor `{name}`, {dtype:?} {shape:?}, in {bytes} bytes from byte {at}");
+            let found = format!("bytes {begin} to {end}, which overlap, leave a gap or do not fit");
+            return Err(ModelsError::weights(path, expected, found));
+        }
+        at = end;
+    }
+    Ok(at as u64)
 }

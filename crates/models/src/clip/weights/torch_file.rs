@@ -5,6 +5,7 @@ use dacapo_pth::{Dtype, PthError, PthFile, Tensor};
 
 use super::floats::Floats;
 use crate::ModelsError;
+use crate::shown::shown;
 
 /// A file of `torch.save` or a TorchScript archive, of which tensors are read one at a time
 /// and no code is executed.
@@ -18,12 +19,17 @@ impl TorchFile {
     pub fn open(path: &Path) -> Result<Self, ModelsError> {
         let refuse = |error: PthError| refuse(path, "a file of torch.save", &error);
         let file = PthFile::open(path).map_err(refuse)?;
-        let tensors = file.root().tensors().into_iter();
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in file.root().tensors() {
+            // A dict in a dict may be called as a tensor beside it is.
+            if tensors.insert(name.clone(), tensor.clone()).is_some() {
+                let found = format!("tensor `{}` twice", shown(&name));
+                return Err(ModelsError::weights(path, "every tensor once", found));
+            }
+        }
         Ok(Self {
             path: path.to_owned(),
-            tensors: tensors
-                .map(|(name, tensor)| (name, tensor.clone()))
-                .collect(),
+            tensors,
         })
     }
 
@@ -36,7 +42,7 @@ impl TorchFile {
     }
 
     pub fn read(&self, name: &str) -> Result<Vec<f32>, ModelsError> {
-        let expected = format!("tensor `{name}` in f32, f16 or bf16");
+        let expected = format!("tensor `{}` in f32, f16 or bf16", shown(name));
         let Some(tensor) = self.tensors.get(name) else {
             return Err(ModelsError::weights(&self.path, expected, "none"));
         };
