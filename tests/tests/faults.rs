@@ -167,14 +167,14 @@ fn operation_that_goes_wrong_loses_a_checkpoint() {
 fn power_cut_loses_a_checkpoint() {
     let (expected, calls) = whole();
     let mut cuts = 0;
-    for at in 0..calls.len() {
+    for (at, call) in calls.iter().enumerate() {
         let disk = FaultyDisk::default();
         disk.inject(at, Fault::Die);
         let (outcome, committed) = session(&disk);
         outcome.expect_err("the power is gone");
         for after in disk.after_power_cuts() {
             cuts += 1;
-            let place = format!("power gone before operation {at}, {}", calls[at]);
+            let place = format!("power gone before operation {at}, {call}");
             let latest = latest_step(&after, &place);
             assert!(latest >= committed, "{place}: {latest:?} < {committed:?}");
             assert_ends_alike(&after, &expected, &place);
