@@ -2,7 +2,10 @@
 //!
 //! Burn identifies parameters by random ids; paths are the same in every process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use burn::{
     module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
@@ -85,6 +88,16 @@ pub(crate) fn tensors<B: Backend, M: Module<B>>(
     };
     module.visit(&mut collect);
     collect.out
+}
+
+/// Whether the module has a tensor at a selected path; none is read.
+pub(crate) fn has<B: Backend, M: Module<B>>(module: &M, select: impl Fn(&str) -> bool) -> bool {
+    let found = Cell::new(false);
+    tensors(module, |path| {
+        found.set(found.get() || select(path));
+        false
+    });
+    found.get()
 }
 
 /// Every tensor of a module by stable path, with its own dtype and bits.

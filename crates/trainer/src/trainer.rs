@@ -47,6 +47,7 @@ pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     pub(crate) dropout_from: u64,
     pub(crate) trainable: BTreeMap<String, ParamSpec>,
     pub(crate) trainable_paths: BTreeSet<String>,
+    has_buffers: bool,
     pub(crate) device: B::Device,
     /// Hash of every frozen tensor, until the first step has proved them constant.
     pub(crate) frozen: Option<BTreeMap<String, blake3::Hash>>,
@@ -81,6 +82,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let model =
             module_state::set_trainable(model, &trainable_paths, &|path| task.is_buffer(path));
 
+        let has_buffers = module_state::has(&model.valid(), |path| task.is_buffer(path));
         let frozen = frozen_hashes(&task, &model, &trainable_paths);
         identity.base_hash = hash_all(&frozen);
 
@@ -108,6 +110,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             dropout_from: 0,
             trainable,
             trainable_paths,
+            has_buffers,
             device,
             frozen: Some(frozen),
         };
@@ -131,13 +134,16 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
     /// The complete state, with adapters and moments still on the device.
     pub fn snapshot(&self, info: Info) -> Snapshot<B> {
-        // `valid` brings running statistics up to date.
-        let module = self.model.valid();
+        let buffers = match self.has_buffers {
+            // `valid` brings running statistics up to date.
+            true => module_state::tensors(&self.model.valid(), |path| self.task.is_buffer(path)),
+            false => BTreeMap::new(),
+        };
         Snapshot {
             adapters: module_state::flat::<B, _>(&self.model, &self.trainable_paths, None),
             specs: self.trainable.clone(),
             optimizer: self.optimizer.clone(),
-            buffers: module_state::tensors(&module, |path| self.task.is_buffer(path)),
+            buffers,
             scheduler: self.scheduler.to_record(),
             rng: self.rng.to_record(),
             data: DataRecord {

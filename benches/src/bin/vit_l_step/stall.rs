@@ -2,43 +2,43 @@
 //! checkpoint takes when the run waits for it.
 
 use std::error::Error;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Instant;
 
-use burn::tensor::backend::Backend;
+use cubecl::stream_id::StreamId;
 use dacapo::compute::Compute;
-use dacapo::trainer::{
-    CheckpointPolicy, Event, Info, Observer, RunFolder, StopReason, Task, Trainer, run,
-};
+use dacapo::trainer::{Info, RunFolder, Task, Trainer};
 use dacapo_benches::gpu::median;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Args;
 
-/// Steps from one checkpoint to the next, and steps in a block after the first.
-const EVERY: u64 = 4;
-const BLOCK: u64 = 8;
+/// Steps from one checkpoint to the next, and checkpoints in a block.
+const EVERY: usize = 4;
+const CHECKPOINTS: usize = 2;
 
-/// Notes when each step was done.
-struct Clock(Vec<Instant>);
-
-impl Observer for Clock {
-    fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if let Event::Step(_) = event {
-            self.0.push(Instant::now());
-        }
-        Ok(())
-    }
-
-    fn info(&mut self) -> Info {
-        Info::default()
-    }
-
-    fn stop(&mut self) -> Option<StopReason> {
-        None
-    }
+/// Where a checkpoint's tensors are copied to the host.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// There is no checkpoint.
+    Without,
+    /// By the thread that writes it, in a stream of its own.
+    OtherStream,
+    /// By the thread that writes it, in the stream of the training.
+    SameStream,
+    /// Before the next step.
+    Before,
 }
 
-/// Blocks of steps without and with checkpoints by turns, then single saves that are waited for.
+const WAYS: [(Way, &str); 4] = [
+    (Way::Without, "without"),
+    (Way::OtherStream, "other_stream"),
+    (Way::SameStream, "same_stream"),
+    (Way::Before, "before"),
+];
+
+/// Blocks of steps in every way by turns, then single saves that are waited for.
 pub(crate) fn measure<B: Compute, T: Task<B>>(
     args: &Args,
     trainer: &mut Trainer<B, T>,
@@ -47,13 +47,15 @@ pub(crate) fn measure<B: Compute, T: Task<B>>(
     let parent = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(parent)?;
     let folder = RunFolder::new(folder.path());
-    let [mut without, mut with] = [Vec::new(), Vec::new()];
-    // The first one fills the pools for transfers.
-    let mut warm = Vec::new();
-    block(trainer, &folder, EVERY, &mut warm)?;
-    for _ in 0..args.stall_blocks {
-        block(trainer, &folder, 0, &mut without)?;
-        block(trainer, &folder, EVERY, &mut with)?;
+    let mut seconds = WAYS.map(|_| Vec::new());
+    // The first blocks fill the pools for transfers.
+    for round in 0..=args.stall_blocks {
+        for (at, (way, _)) in WAYS.iter().enumerate() {
+            let block = block(*way, trainer, &folder, device)?;
+            if round > 0 {
+                seconds[at].push(block);
+            }
+        }
     }
     let [mut snapshots, mut records, mut saves] = [Vec::new(), Vec::new(), Vec::new()];
     let mut bytes = 0;
@@ -69,59 +71,91 @@ pub(crate) fn measure<B: Compute, T: Task<B>>(
         saves.push(start.elapsed().as_secs_f64());
         bytes = std::fs::metadata(folder.checkpoint(&name)?)?.len();
     }
-    let (step, longer) = (median(&without), mean(&with) - mean(&without));
-    let stall = longer * EVERY as f64;
+    let without = median(&seconds[0]);
+    let step = without / (EVERY * CHECKPOINTS) as f64;
+    let mut report = Map::from_iter([
+        ("bytes".to_owned(), json!(bytes)),
+        ("every_steps".to_owned(), json!(EVERY)),
+        ("blocks".to_owned(), json!(args.stall_blocks)),
+        ("step_ms".to_owned(), json!(1e3 * step)),
+        ("snapshot_ms".to_owned(), json!(1e3 * median(&snapshots))),
+        ("record_ms".to_owned(), json!(1e3 * median(&records))),
+        ("synchronous_ms".to_owned(), json!(1e3 * median(&saves))),
+    ]);
     println!(
-        "  checkpoint of {bytes} bytes: {:.2} ms a step without, {:.2} with one every {EVERY}: \
-         {:.2} ms each ({:.2} % of a step); waited for, {:.2} ms",
-        1e3 * mean(&without),
-        1e3 * mean(&with),
-        1e3 * stall,
-        100.0 * stall / step,
+        "  checkpoint of {bytes} bytes; a step takes {:.2} ms; snapshot {:.2} ms, with the copy to \
+         the host {:.2}, with serialising and committing {:.2}",
+        1e3 * step,
+        1e3 * median(&snapshots),
+        1e3 * median(&records),
         1e3 * median(&saves),
     );
-    Ok(json!({
-        "bytes": bytes,
-        "every_steps": EVERY,
-        "steps": without.len(),
-        "step_ms": 1e3 * mean(&without),
-        "step_with_ms": 1e3 * mean(&with),
-        "stall_ms": 1e3 * stall,
-        "stall_of_step": stall / step,
-        "snapshot_ms": 1e3 * median(&snapshots),
-        "record_ms": 1e3 * median(&records),
-        "synchronous_ms": 1e3 * median(&saves),
-        "stall_of_synchronous": stall / median(&saves),
-    }))
+    for ((_, name), seconds) in WAYS.iter().zip(&seconds).skip(1) {
+        let stall = (median(seconds) - without) / CHECKPOINTS as f64;
+        println!(
+            "  {name}: {:.2} ms a checkpoint, {:.2} % of a step, {:.1} % of a synchronous one",
+            1e3 * stall,
+            100.0 * stall / step,
+            100.0 * stall / median(&saves),
+        );
+        report.insert(format!("stall_{name}_ms"), json!(1e3 * stall));
+        report.insert(format!("stall_{name}_of_step"), json!(stall / step));
+    }
+    Ok(Value::Object(report))
 }
 
-/// A block of steps; their seconds, but the first one's, before which the run commits.
+/// Seconds of a block of steps, with checkpoints that another thread writes.
 fn block<B: Compute, T: Task<B>>(
+    way: Way,
     trainer: &mut Trainer<B, T>,
     folder: &RunFolder,
-    every_steps: u64,
-    seconds: &mut Vec<f64>,
-) -> Result<(), Box<dyn Error>> {
-    let policy = CheckpointPolicy {
-        every_steps,
-        every_epochs: 0,
-        ..CheckpointPolicy::default()
-    };
-    let mut clock = Clock(Vec::new());
-    // Whole periods of checkpoints after the first step.
-    let start = trainer.global_step();
-    let first = (start + 1).next_multiple_of(EVERY);
-    run(trainer, folder, &policy, Some(first + BLOCK), &mut clock)?;
-    let done: Vec<f64> = clock
-        .0
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).as_secs_f64())
-        .collect();
-    // A step's time ends when it is reported, before its checkpoint: that is in the next one's.
-    seconds.extend(&done[done.len() - BLOCK as usize..]);
-    Ok(())
+    device: &B::Device,
+) -> Result<f64, Box<dyn Error>> {
+    B::sync(device)?;
+    let stream = StreamId::current();
+    thread::scope(|scope| {
+        let (jobs, incoming) = channel::<(String, Job<B>)>();
+        let writer = scope.spawn(move || -> Result<(), String> {
+            for (name, job) in incoming {
+                let record = match job {
+                    Job::Snapshot(snapshot) if way == Way::SameStream => {
+                        stream.executes(|| snapshot.into_record())
+                    }
+                    Job::Snapshot(snapshot) => snapshot.into_record(),
+                    Job::Record(record) => Ok(*record),
+                };
+                let record = record.map_err(|error| error.to_string())?;
+                let saved = folder.save::<B::InnerBackend>(&name, record, false);
+                saved.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        });
+        let start = Instant::now();
+        for _ in 0..CHECKPOINTS {
+            let name = trainer.checkpoint_name();
+            let snapshot = || Box::new(trainer.snapshot(Info::default()));
+            let job = match way {
+                Way::Without => None,
+                Way::OtherStream | Way::SameStream => Some(Job::<B>::Snapshot(snapshot())),
+                Way::Before => Some(Job::Record(Box::new(snapshot().into_record()?))),
+            };
+            if let Some(job) = job {
+                jobs.send((name, job)).map_err(|_| "the writer has ended")?;
+            }
+            for _ in 0..EVERY {
+                trainer.step()?;
+            }
+        }
+        B::sync(device)?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(jobs);
+        writer.join().map_err(|_| "the writer has panicked")??;
+        Ok(seconds)
+    })
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+/// What the writer is handed.
+enum Job<B: Compute> {
+    Snapshot(Box<dacapo::trainer::Snapshot<B>>),
+    Record(Box<dacapo::trainer::TrainerRecord>),
 }
