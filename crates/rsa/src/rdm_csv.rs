@@ -22,29 +22,43 @@ impl Rdm {
             found,
             advice: ADVICE,
         };
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(bytes.as_slice());
-        let records: Vec<csv::StringRecord> = reader
-            .records()
-            .collect::<Result<_, _>>()
-            .map_err(|error| refuse("a CSV file".to_owned(), error.to_string()))?;
-        let columns = records.first().map_or(0, csv::StringRecord::len);
-        let header = usize::from(records.len() == columns + 1);
-        let rows = &records[header..];
-        if rows.len() != columns {
+        let reader = || {
+            csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(bytes.as_slice())
+        };
+        let broken = |error: csv::Error| refuse("a CSV file".to_owned(), error.to_string());
+        // Read twice, into one record: a record for every line would each have room for as many
+        // fields as the longest line, and memory would grow with the square of the file.
+        let mut record = csv::StringRecord::new();
+        let (mut lines, mut columns) = (0, 0);
+        let mut table = reader();
+        while table.read_record(&mut record).map_err(broken)? {
+            if lines == 0 {
+                columns = record.len();
+            }
+            lines += 1;
+        }
+        let header = usize::from(lines == columns + 1);
+        if lines - header != columns {
             let expected = "as many lines as columns".to_owned();
-            let found = format!("{} lines of {columns} columns", rows.len());
+            let found = format!("{} lines of {columns} columns", lines - header);
             return Err(refuse(expected, found));
         }
-        let mut values = Vec::with_capacity(columns * columns);
-        for (row, record) in (1..).zip(rows) {
+        let mut table = reader();
+        let mut values = Vec::new();
+        for line in 1..=lines {
+            table.read_record(&mut record).map_err(broken)?;
+            if line <= header {
+                continue;
+            }
+            let row = line - header;
             if record.len() != columns {
                 let expected = format!("{columns} fields in row {row} of the matrix");
                 return Err(refuse(expected, record.len().to_string()));
             }
-            for (column, field) in (1..).zip(record) {
+            for (column, field) in (1..).zip(&record) {
                 let value = field.trim().parse().map_err(|_| RsaError::Element {
                     origin: origin.clone(),
                     row,
