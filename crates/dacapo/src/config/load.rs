@@ -7,6 +7,9 @@ use toml::{Table, Value};
 use super::RunConfig;
 use crate::CliError;
 
+/// No key has as many parts, joined by dots.
+const MOST_PARTS: usize = 16;
+
 /// Reads `file` (or starts from nothing), lays it and then every `key=value` of `set`
 /// over `base`.
 ///
@@ -103,6 +106,17 @@ fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
         .split_once('=')
         .ok_or_else(|| refuse("there is no `=`"))?;
     let (key, text) = (key.trim(), text.trim());
+    // Tables in tables are dropped and read one inside the other, on the stack.
+    let parts = key.split('.').count();
+    if parts > MOST_PARTS {
+        let short: String = assignment.chars().take(40).collect();
+        return Err(CliError::input(
+            format!(
+                "--set {short}...: expected a key of at most {MOST_PARTS} parts, found {parts}"
+            ),
+            "Write the key's whole path; docs/config.md lists every key",
+        ));
+    }
     // The value as TOML; a bare word is a string.
     let value = match format!("value = {text}").parse::<Table>() {
         Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value"),
