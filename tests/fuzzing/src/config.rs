@@ -7,8 +7,8 @@ use crate::{
     memory::bounded,
 };
 
-/// A value of one byte becomes a node of a tree, several times over while it is read.
-const PER_BYTE: usize = 192;
+/// A part of a key, of two bytes, becomes a table.
+const PER_BYTE: usize = 768;
 
 /// Settings: `bytes` as a file of them, as the plan of a sweep, and every line as what follows
 /// a `--set`.

@@ -187,6 +187,8 @@ fn config() -> Vec<(String, Vec<u8>)> {
     );
     // Deeper than the stack of a test, if it became tables in tables.
     texts.push(format!("{}=1\n", vec!["a"; 10_000].join(".")));
+    let key = format!("{{{}=", ["a"; 79].join("."));
+    texts.push(format!("x={}1{}\n", key.repeat(78), "}".repeat(78)));
     let texts = texts.into_iter().enumerate();
     texts
         .map(|(number, text)| (format!("text-{number:02}"), text.into_bytes()))
