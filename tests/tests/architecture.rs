@@ -113,7 +113,13 @@ fn crate_is_added_without_a_place() {
     let placed: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     for name in packages().keys() {
         let known = placed.contains(name.as_str())
-            || ["dacapo-tests", "dacapo-benches", "dacapo-faults"].contains(&name.as_str());
+            || [
+                "dacapo-tests",
+                "dacapo-benches",
+                "dacapo-faults",
+                "dacapo-fuzzing",
+            ]
+            .contains(&name.as_str());
         assert!(known, "give {name} a place in ARROWS");
     }
 }
@@ -124,7 +130,12 @@ fn library_depends_on_the_tests() {
         if name == "dacapo-benches" {
             continue;
         }
-        for other in ["dacapo-tests", "dacapo-benches", "dacapo-faults"] {
+        for other in [
+            "dacapo-tests",
+            "dacapo-benches",
+            "dacapo-faults",
+            "dacapo-fuzzing",
+        ] {
             assert!(!dependencies(&package).contains(other), "{name} on {other}");
         }
     }

@@ -341,6 +341,35 @@ fn entry_or_end_of_the_archive_is_believed() {
     assert_says(&refusal(two), &["one entry data.pkl"]);
 }
 
+/// Storages that tensors share stay in memory: ten of them over the same bytes, ten times those.
+#[test]
+fn entries_that_overlap_take_memory_many_times() {
+    let storage = vec![7; 1000];
+    let mut bytes = archive(&[
+        ("a/data.pkl", b"\x80\x02N."),
+        ("a/data/0", &storage),
+        ("a/data/1", b""),
+    ]);
+    assert!(read_all(bytes.clone()).is_ok());
+    // The directory's record of the last entry becomes that of the one before.
+    let records: Vec<usize> = (0..bytes.len())
+        .filter(|at| bytes[*at..].starts_with(b"PK\x01\x02"))
+        .collect();
+    let [_, from, to] = records[..] else {
+        panic!("{records:?}");
+    };
+    for fields in [16..28, 42..46] {
+        bytes.copy_within(from + fields.start..from + fields.end, to + fields.start);
+    }
+    assert_says(
+        &refusal(bytes),
+        &[
+            "the directory: expected entries that do not overlap",
+            "a/data/1",
+        ],
+    );
+}
+
 #[test]
 fn zip64_record_claims_entries_that_do_not_exist() {
     let good = read_golden("dora.pth");

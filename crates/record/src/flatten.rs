@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 64;
 /// In bytes. Without a limit, one long key over many small leaves would take
 /// memory quadratic in the file's size.
 const MAX_PATH: usize = 1024;
+/// All paths together may be so many times as long as the payload, and a bit longer than that:
+/// below one long key, leaves of one byte would take a thousand times their size.
+const PATHS_PER_BYTE: usize = 64;
+const PATHS_OF_ANY_FILE: usize = 1 << 16;
 
 pub(crate) fn flatten(file: &Path, payload: &[u8]) -> Result<BTreeMap<String, Leaf>, RecordError> {
     let malformed = |found: String| RecordError::Malformed {
@@ -34,6 +38,7 @@ pub(crate) fn flatten(file: &Path, payload: &[u8]) -> Result<BTreeMap<String, Le
     let mut flattener = Flattener {
         file,
         path: String::new(),
+        room: PATHS_OF_ANY_FILE.saturating_add(payload.len().saturating_mul(PATHS_PER_BYTE)),
         leaves: BTreeMap::new(),
     };
     flattener.walk(value, 0)?;
@@ -44,6 +49,8 @@ struct Flattener<'a> {
     file: &'a Path,
     /// Of the value in hand.
     path: String,
+    /// How many bytes the paths of more leaves may have in all.
+    room: usize,
     leaves: BTreeMap<String, Leaf>,
 }
 
@@ -199,6 +206,11 @@ impl Flattener<'_> {
         if self.leaves.contains_key(&self.path) {
             return Err(self.error("one leaf at this path", "two"));
         }
+        let Some(room) = self.room.checked_sub(self.path.len()) else {
+            let expected = "paths in proportion to the file's length";
+            return Err(self.error(expected, "many leaves below a long key"));
+        };
+        self.room = room;
         self.leaves.insert(self.path.clone(), leaf);
         Ok(())
     }

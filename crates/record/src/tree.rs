@@ -25,8 +25,9 @@ impl Tree {
     /// [`RecordError::Malformed`] if the payload is not exactly one MessagePack
     /// value; [`RecordError::Leaf`], by path, for duplicate keys, keys that are
     /// not text, text that is not UTF-8, tensors whose bytes do not fit their
-    /// shape and dtype, unknown dtypes, extension values, more than 64 levels
-    /// and paths over 1,024 bytes.
+    /// shape and dtype, unknown dtypes, extension values, more than 64 levels,
+    /// paths over 1,024 bytes and paths that are 64 times as long as the
+    /// payload in all.
     pub fn parse(path: &Path, payload: &[u8]) -> Result<Self, RecordError> {
         let leaves = flatten(path, payload)?;
         Ok(Self { leaves })

@@ -325,6 +325,20 @@ fn long_paths_fill_the_memory() {
 }
 
 #[test]
+fn long_key_over_many_small_leaves_fills_the_memory() {
+    let long = "k".repeat(1000);
+    let leaves = |count| map(&[(&long, Value::Array(vec![Value::Nil; count]))]);
+    let (leaf, text) = refusal(&leaves(10_000));
+    assert!(leaf.starts_with("kkk"), "{leaf}");
+    assert!(
+        text.contains("in proportion to the file's length"),
+        "{text}"
+    );
+    // Some are in order.
+    assert_eq!(tree(&leaves(50)).leaves().len(), 50);
+}
+
+#[test]
 fn trailing_bytes_are_ignored() {
     let mut payload = encode(&map(&[("a", 1.into())]));
     payload.extend([0xc0, 0xc0]);

@@ -43,9 +43,10 @@ impl Rdm {
             }
         };
         // The file has the matrix column by column.
-        let values = (0..columns)
-            .flat_map(|i| stored.iter().skip(i).step_by(columns).copied())
-            .collect();
+        let mut values = Vec::with_capacity(stored.len());
+        for i in 0..columns {
+            values.extend(stored.iter().skip(i).step_by(columns));
+        }
         Self::checked(&origin, columns, values)
     }
 }

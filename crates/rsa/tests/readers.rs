@@ -441,6 +441,21 @@ fn table_that_is_no_matrix_is_not_named() {
     assert_names(read_csv(b"0,\xff,2\n"), &["a CSV file", "UTF-8", advice]);
 }
 
+/// As many lines as columns, but of one field each: numbers for the square would be 320 GB.
+#[test]
+fn short_lines_below_a_long_one_take_the_memory_of_a_matrix() {
+    let columns = 200_000;
+    let text = ["0,".repeat(columns - 1), "0\n".repeat(columns)].concat();
+    assert_names(
+        read_csv(text),
+        &[
+            "200000 fields in row 2 of the matrix",
+            "found 1",
+            "Give n lines",
+        ],
+    );
+}
+
 #[test]
 fn file_that_cannot_be_read_is_not_named() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -7,6 +7,36 @@ use toml::{Table, Value};
 use super::RunConfig;
 use crate::CliError;
 
+/// No key has as many parts, joined by dots.
+const MOST_PARTS: usize = 16;
+
+/// No value has tables in tables as deep, `{ a = { b = 1 } }`.
+const MOST_TABLES: usize = 8;
+
+/// Refuses a text of settings that would be read, or dropped, too deep for the stack: keys of
+/// 80 parts in tables in tables, as far as the TOML reader goes. Braces in texts and comments
+/// count, too, as long as they are not closed.
+pub(super) fn check_depth(path: &Path, text: &str) -> Result<(), CliError> {
+    let mut open = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'{' => open += 1,
+            b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MOST_TABLES {
+            return Err(CliError::input(
+                format!(
+                    "{}: expected at most {MOST_TABLES} open braces, found more",
+                    path.display()
+                ),
+                "Write tables as sections; docs/config.md lists every key",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Reads `file` (or starts from nothing), lays it and then every `key=value` of `set`
 /// over `base`.
 ///
@@ -27,6 +57,7 @@ pub fn load_config(
                     "Check the path, or leave it out to use the embedded default",
                 )
             })?;
+            check_depth(path, &text)?;
             let given: Table = text.parse().map_err(|error: toml::de::Error| {
                 CliError::input(
                     format!("{} is not valid TOML: {}", path.display(), one_line(&error)),
@@ -106,6 +137,18 @@ fn apply(table: &mut Table, assignment: &str) -> Result<(), CliError> {
         .split_once('=')
         .ok_or_else(|| refuse("there is no `=`"))?;
     let (key, text) = (key.trim(), text.trim());
+    // Tables in tables are dropped and read one inside the other, on the stack.
+    let parts = key.split('.').count();
+    if parts > MOST_PARTS {
+        let short: String = assignment.chars().take(40).collect();
+        return Err(CliError::input(
+            format!(
+                "--set {short}...: expected a key of at most {MOST_PARTS} parts, found {parts}"
+            ),
+            "Write the key's whole path; docs/config.md lists every key",
+        ));
+    }
+    check_depth(Path::new("--set"), text)?;
     // The value as TOML; a bare word is a string.
     let value = match format!("value = {text}").parse::<Table>() {
         Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value"),

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use dacapo_trainer::PerturbationKind;
 use serde::{Deserialize, Serialize};
 
+use super::load::check_depth;
 use crate::CliError;
 
 /// A grid of branches: each point, with each perturbation, with each seed.
@@ -72,6 +73,7 @@ impl SweepPlan {
                 "Check the path",
             )
         })?;
+        check_depth(path, &text)?;
         let plan: Self = toml::from_str(&text).map_err(|error| {
             let text = error.to_string();
             let lines: Vec<&str> = text.lines().map(str::trim).collect();

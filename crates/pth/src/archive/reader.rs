@@ -187,6 +187,7 @@ impl Archive {
     fn parse_directory(&mut self, directory: &[u8], count: u64) -> Result<(), PthError> {
         let mut rest = directory;
         let mut found = 0;
+        let mut stored = 0_u64;
         while !rest.is_empty() {
             let Some((name, entry, record)) = entry::parse(rest) else {
                 let at = directory.len() - rest.len();
@@ -211,6 +212,15 @@ impl Archive {
             }
             if let Some(found) = entry.is_foreign(name) {
                 return Err(self.damaged(name, "a plain file", found));
+            }
+            // Entries that lie in the same bytes would make a small file as large as they like.
+            stored = stored.saturating_add(entry.stored_len);
+            if stored > self.len {
+                return Err(self.damaged(
+                    "the directory",
+                    "entries that do not overlap",
+                    format!("{stored} bytes up to {name} in a file of {}", self.len),
+                ));
             }
             if self.entries.insert(name.to_owned(), entry).is_some() {
                 return Err(self.damaged(
