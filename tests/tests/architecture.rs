@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "dacapo-trainer",
-        &["dacapo-optim", "dacapo-record", "dacapo-rng"],
+        &["dacapo-ops", "dacapo-optim", "dacapo-record", "dacapo-rng"],
     ),
     (
         "dacapo",

@@ -53,6 +53,7 @@ mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
+mod work_queue;
 
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
@@ -62,3 +63,4 @@ pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
+pub use work_queue::WorkQueue;

@@ -4,6 +4,7 @@ use burn::tensor::{
     Shape, Tensor, TensorData, Transaction,
     backend::{AutodiffBackend, Backend},
 };
+use dacapo_ops::WorkQueue;
 use dacapo_optim::{OptimError, Optimizer, ParamSpec, SchedulerRecord};
 use dacapo_rng::RngRecord;
 
@@ -15,6 +16,8 @@ use crate::{DataRecord, EarlyStopping, Identity, Info, RunRecord, TrainerError, 
 /// makes new ones beside them. [`into_record`](Self::into_record) copies them to the host,
 /// on any thread, while training goes on. Until then the device holds the state twice.
 pub struct Snapshot<B: AutodiffBackend> {
+    /// Of the thread that trains.
+    pub(crate) queue: WorkQueue,
     /// Flat, by path.
     pub(crate) adapters: BTreeMap<String, Tensor<B::InnerBackend, 1>>,
     pub(crate) specs: BTreeMap<String, ParamSpec>,
@@ -35,10 +38,16 @@ impl<B: AutodiffBackend> Snapshot<B> {
     /// # Errors
     /// A backend that cannot hand out the adapters or the moments.
     pub fn into_record(self) -> Result<TrainerRecord, TrainerError> {
+        let (adapters, optimizer) = self.queue.run(|| -> Result<_, TrainerError> {
+            let adapters = read(self.adapters, &self.specs)?;
+            // Also let go of there.
+            let optimizer = self.optimizer;
+            Ok((adapters, optimizer.to_record()?))
+        })?;
         Ok(TrainerRecord {
-            adapters: read(self.adapters, &self.specs)?,
+            adapters,
             buffers: self.buffers,
-            optimizer: self.optimizer.to_record()?,
+            optimizer,
             scheduler: self.scheduler,
             rng: self.rng,
             data: self.data,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
+use dacapo_ops::WorkQueue;
 use dacapo_optim::{Optimizer, OptimizerRecord, ParamSpec, Scheduler};
 use dacapo_rng::{RngHub, epoch_permutation};
 
@@ -140,6 +141,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             false => BTreeMap::new(),
         };
         Snapshot {
+            queue: WorkQueue::of_this_thread(),
             adapters: module_state::flat::<B, _>(&self.model, &self.trainable_paths, None),
             specs: self.trainable.clone(),
             optimizer: self.optimizer.clone(),

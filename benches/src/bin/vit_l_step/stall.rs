@@ -6,7 +6,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use cubecl::stream_id::StreamId;
 use dacapo::compute::Compute;
 use dacapo::trainer::{Info, RunFolder, Task, Trainer};
 use dacapo_benches::gpu::median;
@@ -19,22 +18,19 @@ const EVERY: usize = 4;
 const CHECKPOINTS: usize = 2;
 
 /// Where a checkpoint's tensors are copied to the host.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Way {
     /// There is no checkpoint.
     Without,
-    /// By the thread that writes it, in a stream of its own.
-    OtherStream,
-    /// By the thread that writes it, in the stream of the training.
-    SameStream,
+    /// By the thread that writes it, as the trainer does it.
+    Beside,
     /// Before the next step.
     Before,
 }
 
-const WAYS: [(Way, &str); 4] = [
+const WAYS: [(Way, &str); 3] = [
     (Way::Without, "without"),
-    (Way::OtherStream, "other_stream"),
-    (Way::SameStream, "same_stream"),
+    (Way::Beside, "beside"),
     (Way::Before, "before"),
 ];
 
@@ -112,15 +108,11 @@ fn block<B: Compute, T: Task<B>>(
     device: &B::Device,
 ) -> Result<f64, Box<dyn Error>> {
     B::sync(device)?;
-    let stream = StreamId::current();
     thread::scope(|scope| {
         let (jobs, incoming) = channel::<(String, Job<B>)>();
         let writer = scope.spawn(move || -> Result<(), String> {
             for (name, job) in incoming {
                 let record = match job {
-                    Job::Snapshot(snapshot) if way == Way::SameStream => {
-                        stream.executes(|| snapshot.into_record())
-                    }
                     Job::Snapshot(snapshot) => snapshot.into_record(),
                     Job::Record(record) => Ok(*record),
                 };
@@ -136,7 +128,7 @@ fn block<B: Compute, T: Task<B>>(
             let snapshot = || Box::new(trainer.snapshot(Info::default()));
             let job = match way {
                 Way::Without => None,
-                Way::OtherStream | Way::SameStream => Some(Job::<B>::Snapshot(snapshot())),
+                Way::Beside => Some(Job::<B>::Snapshot(snapshot())),
                 Way::Before => Some(Job::Record(Box::new(snapshot().into_record()?))),
             };
             if let Some(job) = job {
