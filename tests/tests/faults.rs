@@ -20,7 +20,8 @@ const ROOT: &str = "/runs/run";
 #[derive(Default)]
 struct Committed {
     step: Option<u64>,
-    done: u64,
+    /// Where the session began.
+    from: u64,
     /// The most steps that were ever done after the last one reported as committed.
     ahead: u64,
 }
@@ -30,8 +31,7 @@ impl Observer for Committed {
         match event {
             Event::Checkpoint { step, .. } => self.step = Some(*step),
             Event::Step(report) => {
-                self.done = report.step;
-                let ahead = report.step - self.step.unwrap_or(0);
+                let ahead = report.step - self.step.unwrap_or(self.from);
                 self.ahead = self.ahead.max(ahead);
             }
             _ => {}
@@ -74,6 +74,7 @@ fn go_on(disk: &FaultyDisk, committed: &mut Committed) -> Result<Outcome, Traine
         Some(record) => resume(record),
         None => start(),
     };
+    committed.from = trainer.global_step();
     run(&mut trainer, &folder, &policy(), None, committed)
 }
 

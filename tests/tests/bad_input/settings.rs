@@ -77,7 +77,7 @@ fn assignment_without_form_is_taken() {
         // Deeper than a stack, and what a terminal would obey.
         (
             &format!("{}=1", vec!["a"; 60_000].join(".")),
-            "so many parts",
+            "at most 16 parts",
         ),
         (
             "optimizer.\u{1b}[2J",
