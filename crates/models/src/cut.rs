@@ -58,6 +58,16 @@ impl Cut {
         Some(cut)
     }
 
+    /// As [`before`](Self::before), in the image tower of a [`Clip`](crate::Clip).
+    pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
+        Self::before("visual", blocks, &["norm_post", "projection"], trainable)
+    }
+
+    /// As [`before`](Self::before), in the text tower of a [`Clip`](crate::Clip).
+    pub fn of_text(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
+        Self::before("text", blocks, &["norm", "projection"], trainable)
+    }
+
     /// The block, and whether it is its output projection.
     pub fn place(self) -> (usize, bool) {
         (self.0 / 2, self.0 % 2 == 1)

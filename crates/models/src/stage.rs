@@ -1,4 +1,7 @@
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{
+    Tensor,
+    backend::{AutodiffBackend, Backend},
+};
 use dacapo_rng::DropoutKey;
 
 use crate::readout::Readout;
@@ -12,6 +15,16 @@ pub struct Stage<B: Backend> {
     pub stream: Tensor<B, 3>,
     /// What the output projection gets, of the same shape; there only before one.
     pub joined: Option<Tensor<B, 3>>,
+}
+
+impl<B: AutodiffBackend> Stage<B> {
+    /// One that was computed without gradients.
+    pub fn from_inner(inner: Stage<B::InnerBackend>) -> Self {
+        Self {
+            stream: Tensor::from_inner(inner.stream),
+            joined: inner.joined.map(Tensor::from_inner),
+        }
+    }
 }
 
 impl<B: Backend> Stage<B> {

@@ -89,8 +89,7 @@ impl<B: Backend> TextTower<B> {
     /// The latest cut before every trainable tensor; `None` if there is one in front of the
     /// blocks.
     pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
-        let behind = ["norm", "projection"];
-        Cut::before("text", self.blocks.len(), &behind, trainable)
+        Cut::of_text(self.blocks.len(), trainable)
     }
 
     /// The residual stream `[n, tokens, d_model]` before the first block.

@@ -92,8 +92,7 @@ impl<B: Backend> VisionTower<B> {
     /// The latest cut before every trainable tensor; `None` if there is one in front of the
     /// blocks.
     pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
-        let behind = ["norm_post", "projection"];
-        Cut::before("visual", self.blocks.len(), &behind, trainable)
+        Cut::of_vision(self.blocks.len(), trainable)
     }
 
     /// The residual stream `[n, 1 + patches, d_model]` before the first block.
