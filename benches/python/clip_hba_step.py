@@ -11,8 +11,10 @@ tokens, images and targets are random: only time and memory matter.
     original   the researchers' way: each prompt goes through the text tower by itself, as often as
                there are prompts, in every step; the adapter merged in every pass
     batched    all prompts in one pass
-    dacapo     `dacapo train` (with --program): the whole program, images in memory, every prompt in
-               one pass, no cache of what is frozen
+    cached     what comes before the first adapter is kept (on the device, for every image), the last
+               block follows only the token that is read, AdamW is the fused one; also compiled
+    dacapo     `dacapo train` (with --program): the whole program, which keeps the same
+    uncached   the same with --no-prefix-cache
 
 `f32` is IEEE, `tf32` f32 in TF32, `bf16` products in bf16 (autocast in PyTorch). Memory is what
 `nvidia-smi` shows at most, less what it showed before, looked at every 0.1 s.
@@ -146,8 +148,82 @@ def features(model, which, **inputs):
     return model.visual_projection(model.vision_model(**inputs).pooler_output)
 
 
+class Suffix(nn.Module):
+    """What comes after the first adapter, of rows that are kept of every image and of the prompts."""
+
+    def __init__(self, size, device):
+        super().__init__()
+        self.model = build(size, device)
+        self.vision = self.model.vision_model.encoder.layers[-2:]
+        self.text = self.model.text_model.encoder.layers[-1]
+        rows = lambda n, tokens, width: torch.randn(n, tokens, width, device=device)
+        width, tokens = size.vision["hidden_size"], 1 + (size.image // size.patch) ** 2
+        images = min(size.images, 1024)
+        self.register_buffer("stream", rows(images, tokens, width))
+        self.register_buffer("joined", rows(images, tokens, width))
+        width = size.text["hidden_size"]
+        self.register_buffer("text_stream", rows(size.prompts, 1, width))
+        self.register_buffer("text_joined", rows(size.prompts, 1, width))
+
+    @staticmethod
+    def project(block, stream, joined):
+        x = stream + block.self_attn.out_proj(joined)
+        return x + block.mlp(block.layer_norm2(x))
+
+    @staticmethod
+    def read_first(block, x):
+        """The stream and the heads of the first token."""
+        attention = block.self_attn
+        heads = lambda y: y.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
+        h = block.layer_norm1(x)
+        query, key = heads(attention.q_proj(h[:, :1])), heads(attention.k_proj(h))
+        joined = F.scaled_dot_product_attention(query, key, heads(attention.v_proj(h)))
+        return x[:, :1], joined.transpose(1, 2).flatten(2)
+
+    def forward(self, examples):
+        model, (late, last) = self.model, self.vision
+        x = self.project(late, self.stream[examples], self.joined[examples])
+        x = self.project(last, *self.read_first(last, x))
+        seen = model.visual_projection(model.vision_model.post_layernorm(x[:, 0]))
+        x = self.project(self.text, self.text_stream, self.text_joined)
+        texts = model.text_projection(model.text_model.final_layer_norm(x[:, 0]))
+        seen = seen / seen.norm(dim=-1, keepdim=True)
+        texts = texts / texts.norm(dim=-1, keepdim=True)
+        return model.logit_scale.exp() * seen @ texts.T
+
+
+def cached_steps(size, compiled, precision, device, args):
+    """As torch_steps, of the suffix alone: the kept rows are random."""
+    model = Suffix(size, device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    cuda = device.type == "cuda"
+    optimizer = torch.optim.AdamW(trained, lr=3e-4, fused=cuda)
+    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
+    forward = torch.compile(model) if compiled else model
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(args.steps):
+        start = time.perf_counter()
+        examples = torch.randperm(len(model.stream))[: size.batch].to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = forward(examples)
+        loss = F.mse_loss(logits.float(), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        value = loss.item()
+        if cuda:
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated(device) if cuda else 0
+    return seconds, peak / 2**30, value, sum(p.numel() for p in trained)
+
+
 def torch_steps(size, kind, precision, device, args):
     """Seconds of each step, GiB allocated at most, last loss."""
+    if kind.startswith("cached"):
+        return cached_steps(size, kind.endswith("compiled"), precision, device, args)
     model = build(size, device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=3e-4)
@@ -247,7 +323,7 @@ def toml_sizes(tower):
     return "{{ d_model = {hidden_size}, blocks = {num_hidden_layers}, heads = {num_attention_heads}, d_mlp = {intermediate_size} }}".format(**tower)
 
 
-def program_steps(size, precision, device, args, folder):
+def program_steps(size, precision, device, args, folder, more=()):
     """Seconds of each step but the first, by the times at which the program tells of them, and the
     last loss."""
     vision, text = size.vision["num_hidden_layers"], size.text["num_hidden_layers"]
@@ -260,7 +336,7 @@ def program_steps(size, precision, device, args, folder):
             vision=toml_sizes(size.vision), text=toml_sizes(size.text),
         ))
     call = [
-        args.program, "-vv", "train", config, "--out", precision, "--json",
+        args.program, "-vv", "train", config, "--out", precision + "".join(more), "--json", *more,
         "--device", "cuda:0" if device.type == "cuda" else "cpu",
         "--stop-after-step", str(args.steps),
     ]
@@ -287,7 +363,7 @@ def main():
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--timed", type=int, default=10, help="of these, how many last ones count")
     parser.add_argument("--precisions", default="f32,tf32,bf16")
-    parser.add_argument("--kinds", default="dacapo,original,batched")
+    parser.add_argument("--kinds", default="dacapo,uncached,original,batched,cached,cached-compiled")
     args = parser.parse_args()
     device = device_of(args.device)
     size = Quick if args.quick else Size
@@ -303,10 +379,11 @@ def main():
             memory_gib=memory.gib(), **more,
         )
 
-    def ours(precision, folder):
+    def ours(who, precision, folder):
+        more = ["--no-prefix-cache"] if who == "uncached" else []
         with Memory(device) as memory:
-            seconds, first, told = program_steps(size, precision, device, args, folder)
-        row("dacapo", precision, seconds, memory, until_first_step_s=first, told=told)
+            seconds, first, told = program_steps(size, precision, device, args, folder, more)
+        row(who if more else "dacapo", precision, seconds, memory, until_first_step_s=first, told=told)
 
     def theirs(kind, precision):
         with matmul_precision(precision), Memory(device) as memory:
@@ -315,13 +392,16 @@ def main():
 
     kinds, precisions = args.kinds.split(","), args.precisions.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        if args.program and "dacapo" in kinds:
+        own = [kind for kind in ("dacapo", "uncached") if kind in kinds]
+        if args.program and own:
             write_inputs(size, args.program, folder)
             # Before PyTorch has memory of its own on the card.
-            for precision in precisions:
-                report.attempt(f"dacapo {precision}", lambda: ours(precision, folder))
+            for who in own:
+                for precision in precisions:
+                    report.attempt(f"{who} {precision}", lambda: ours(who, precision, folder))
+        theirs_all = ("cached", "cached-compiled", "batched", "original")
         for precision in precisions:
-            for kind in [kind for kind in ("original", "batched") if kind in kinds]:
+            for kind in [kind for kind in theirs_all if kind in kinds]:
                 report.attempt(f"{kind} {precision}", lambda: theirs(kind, precision))
     print(json.dumps(report.data["machine"]))
 

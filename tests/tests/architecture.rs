@@ -12,6 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
+    ("dacapo-prefix", &[]),
     ("dacapo-pth", &[]),
     ("dacapo-kernels", &[]),
     ("dacapo-rsa", &[]),
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dacapo-models",
             "dacapo-ops",
             "dacapo-optim",
+            "dacapo-prefix",
             "dacapo-pth",
             "dacapo-record",
             "dacapo-report",

@@ -457,3 +457,77 @@ fn example_does_not_load() {
         }
     }
 }
+
+/// It is no state: with it or without, stopped and resumed, branched off and disturbed.
+#[test]
+fn kept_prefix_changes_bits() {
+    const OFF: &str = "--no-prefix-cache";
+    let sandbox = small();
+    let run = |args: &[&str]| sandbox.run(args).expect_code(0).out;
+    let equal = |a: &str, b: &str| run(&["verify", a, b]);
+    let cases = [
+        (
+            r#"["visual.blocks.1.attn.out_proj", "text.blocks.1.attn.out_proj"]"#,
+            [
+                "images are computed once up to block 1's out_proj",
+                "prompts are computed once up to block 1's out_proj",
+            ],
+        ),
+        (
+            r#"["visual.blocks.0.mlp.fc1", "visual.blocks.1.*", "text.projection"]"#,
+            [
+                "images are computed once up to block 0's out_proj",
+                "prompts are computed once up to block 2",
+            ],
+        ),
+        (
+            r#"["visual.blocks.1.attn.key", "text.blocks.0.attn.query"]"#,
+            ["images are computed once up to block 1", "RSA of 6"],
+        ),
+    ];
+    for (case, (targets, told)) in cases.iter().enumerate() {
+        let name = |kind: &str| format!("{kind}-{case}");
+        let set = format!("adapt.targets={targets}");
+        let train = |out: &str, more: &[&str]| {
+            let args = ["train", "run.toml", "--set", &set, "--out", out];
+            run(&[&args, more].concat())
+        };
+        let (kept, computed) = (name("kept"), name("computed"));
+        let said = train(&kept, &[]);
+        for told in told {
+            assert!(said.contains(told), "{told:?} is not in {said}");
+        }
+        train(&computed, &[OFF]);
+        equal(&kept, &computed);
+
+        let (first, second) = (name("first"), name("second"));
+        train(&first, &["--stop-after-step", "3"]);
+        run(&["resume", &first, OFF]);
+        train(&second, &[OFF, "--stop-after-step", "6"]);
+        run(&["resume", &second]);
+        equal(&kept, &first);
+        equal(&kept, &second);
+    }
+    for kind in ["image-noise", "uniform-images", "label-shuffle"] {
+        let [kept, computed] = ["kept", "computed"].map(|way| format!("{kind}-{way}"));
+        for (out, more) in [(&kept, None), (&computed, Some(OFF))] {
+            let fork = [
+                "fork",
+                "kept-0",
+                "--at",
+                "1",
+                "--perturb",
+                kind,
+                "--out",
+                out,
+            ];
+            run(&[&fork[..], &["--length", "2", "--unit", "step"]].concat());
+            let resume = ["resume", out].into_iter().chain(more);
+            run(&resume.collect::<Vec<_>>());
+        }
+        equal(&kept, &computed);
+        sandbox
+            .run(["verify", "kept-0", &kept, "--across-forks"])
+            .expect_code(1);
+    }
+}

@@ -46,6 +46,10 @@ pub trait Job<B: Compute>: Sized {
     /// The run, to go on with it.
     fn trainer_mut(&mut self) -> &mut Trainer<B, Self::Task>;
 
+    /// Whether what a model computes before its first trainable tensor is kept from step to
+    /// step, if it has any. No bit depends on it.
+    fn keep_prefix(&self, _keep: bool) {}
+
     /// The data, in one line.
     fn data(&self) -> String;
 

@@ -6,6 +6,7 @@ use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
+use crate::readout::Readout;
 
 /// Multi-head self-attention (Vaswani et al., "Attention Is All You Need",
 /// 2017) whose four projections can each carry an adapter.
@@ -53,10 +54,30 @@ impl<B: Backend> Attention<B> {
 
     /// `[n, tokens, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let joined = self.joined(x, None, dropout);
+        self.project(joined, dropout)
+    }
+
+    /// The heads' outputs side by side, which `out_proj` gets: of all tokens of `x`
+    /// `[n, tokens, d_model]`, or of those that `only` chooses.
+    pub(crate) fn joined(
+        &self,
+        x: Tensor<B, 3>,
+        only: Option<&Readout>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
         let [n, tokens, d_model] = x.dims();
         let d_head = d_model / self.heads;
-        let split = |y: Tensor<B, 3>| y.reshape([n, tokens, self.heads, d_head]).swap_dims(1, 2);
-        let query = split(self.query.forward(x.clone(), dropout));
+        let split = |y: Tensor<B, 3>| {
+            let [n, tokens, _] = y.dims();
+            y.reshape([n, tokens, self.heads, d_head]).swap_dims(1, 2)
+        };
+        let asking = match only {
+            Some(only) => only.select(x.clone()),
+            None => x.clone(),
+        };
+        let queries = asking.dims()[1];
+        let query = split(self.query.forward(asking, dropout));
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
@@ -66,11 +87,22 @@ impl<B: Backend> Attention<B> {
         let mut scores = scores.mul_scalar(scale);
         if self.causal {
             let (dtype, device) = (scores.dtype(), scores.device());
-            let mask = TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]);
+            let mask = match only {
+                Some(only) => only.causal_mask(n, tokens),
+                None => TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]),
+            };
             scores = scores + Tensor::from_data(mask, (&device, dtype));
         }
         let heads = matmul(softmax(scores, 3), value, self.precision);
-        let joined = heads.swap_dims(1, 2).reshape([n, tokens, d_model]);
+        heads.swap_dims(1, 2).reshape([n, queries, d_model])
+    }
+
+    /// What comes after [`joined`](Self::joined).
+    pub(crate) fn project(
+        &self,
+        joined: Tensor<B, 3>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
         let y = self.out_proj.forward(joined, dropout);
         self.dropout.apply(y, dropout)
     }

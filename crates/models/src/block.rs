@@ -6,6 +6,7 @@ use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
+use crate::readout::Readout;
 use crate::{Attention, Mlp};
 
 /// A pre-norm transformer block: `x + attn(norm1(x))`, then
@@ -38,8 +39,29 @@ impl<B: Backend> Block<B> {
 
     /// `[n, tokens, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
-        let attended = self.attn.forward(self.norm1.forward(x.clone()), dropout);
-        let x = x + attended;
+        let joined = self.joined(x.clone(), None, dropout);
+        self.project(x, joined, dropout)
+    }
+
+    /// What the attention's output projection gets.
+    pub(crate) fn joined(
+        &self,
+        x: Tensor<B, 3>,
+        only: Option<&Readout>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        self.attn.joined(self.norm1.forward(x), only, dropout)
+    }
+
+    /// The rest of the block, of the residual stream `x` and what [`joined`](Self::joined)
+    /// gave.
+    pub(crate) fn project(
+        &self,
+        x: Tensor<B, 3>,
+        joined: Tensor<B, 3>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        let x = x + self.attn.project(joined, dropout);
         let mixed = self.mlp.forward(self.norm2.forward(x.clone()), dropout);
         x + mixed
     }

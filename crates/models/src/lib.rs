@@ -13,6 +13,8 @@
 //! * [`Clip`] is OpenAI's CLIP with vision transformers: [`read_clip_weights`] takes the
 //!   published weights by name, every tensor accounted for, and [`ClipTokenizer`] its
 //!   merges.
+//! * CLIP's towers can be cut in two at any [`Cut`]: what comes before the first trainable
+//!   tensor is the same for an image in every epoch.
 //! * All three are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
 //!   can carry an adapter. They run in the float type of their parameters; the
 //!   images must have the same ([`Digits::batch_as`]).
@@ -52,6 +54,7 @@ mod check;
 mod clip;
 mod conv_net;
 mod conv_net_config;
+mod cut;
 mod digits;
 mod error;
 mod init;
@@ -60,8 +63,10 @@ mod loss;
 mod mlp;
 mod patches;
 mod plain_file;
+mod readout;
 mod shown;
 mod split;
+mod stage;
 mod vit;
 mod vit_config;
 
@@ -74,10 +79,12 @@ pub use clip::{
 };
 pub use conv_net::ConvNet;
 pub use conv_net_config::ConvNetConfig;
+pub use cut::Cut;
 pub use digits::Digits;
 pub use error::ModelsError;
 pub use loss::{count_correct, cross_entropy};
 pub use mlp::Mlp;
 pub use split::Split;
+pub use stage::Stage;
 pub use vit::Vit;
 pub use vit_config::VitConfig;

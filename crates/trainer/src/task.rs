@@ -20,6 +20,12 @@ pub trait Task<B: AutodiffBackend> {
     /// The model, frozen base and adapters together.
     type Model: AutodiffModule<B>;
 
+    /// Told once, before anything is computed, which tensors are trained.
+    ///
+    /// A task whose model computes the same for an example in every epoch before the first of
+    /// them can keep that (`dacapo-prefix`). It must not change a bit.
+    fn prepare(&mut self, _trainable: &BTreeSet<String>) {}
+
     /// Number of training examples.
     fn train_len(&self) -> usize;
 

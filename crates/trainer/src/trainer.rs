@@ -63,7 +63,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// A setting out of range, or a pattern of `trainable` or of a parameter group that
     /// matches no parameter.
     pub fn new(
-        task: T,
+        mut task: T,
         model: T::Model,
         settings: TrainerSettings,
         mut identity: Identity,
@@ -80,6 +80,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
         let trainable = trainable(&task, &model, &settings.trainable)?;
         let trainable_paths: BTreeSet<String> = trainable.keys().cloned().collect();
+        task.prepare(&trainable_paths);
         let model =
             module_state::set_trainable(model, &trainable_paths, &|path| task.is_buffer(path));
 

@@ -26,6 +26,7 @@ struct Plan {
     config: RunConfig,
     device: DeviceName,
     kernel_cache: bool,
+    prefix_cache: bool,
     start: Start,
     stop_after: Option<u64>,
     json: bool,
@@ -70,6 +71,7 @@ fn new_run(
         config,
         device: args.device,
         kernel_cache: !args.no_kernel_cache,
+        prefix_cache: !args.no_prefix_cache,
         start: Start::New,
         stop_after: args.stop_after_step,
         json: args.json,
@@ -94,6 +96,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         config,
         device: args.device.unwrap_or(recorded),
         kernel_cache: !args.no_kernel_cache,
+        prefix_cache: !args.no_prefix_cache,
         start: Start::Resume {
             folder,
             record: Box::new(record),
@@ -144,6 +147,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             (folder, job, earlier)
         }
     };
+    job.keep_prefix(plan.prefix_cache);
     let trainer = job.trainer();
     let mut observer = RunObserver::open(&plan.root, trainer, earlier)?;
     let per_epoch = trainer

@@ -7,6 +7,7 @@ mod original;
 mod original_files;
 mod original_history;
 mod original_states;
+mod prefix;
 mod quoted;
 mod session;
 mod split_file;

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, path::Path, thread};
 
-use dacapo_models::{Clip, read_clip_weights};
+use dacapo_models::{Clip, Cut, read_clip_weights};
 use dacapo_rng::RngHub;
 use dacapo_trainer::{STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors};
 use indicatif::ProgressBar;
@@ -82,7 +82,20 @@ impl<B: Compute> Job<B> for ClipSession<B> {
             0 => "no behavioural RSA".to_owned(),
             images => format!("behavioural RSA of {images}"),
         };
-        format!("{train} training, {test} validation images; {rsa}")
+        let mut data = format!("{train} training, {test} validation images; {rsa}");
+        for (tower, cut) in ["images", "prompts"].into_iter().zip(task.cuts()) {
+            if let Some((block, projection)) = cut.map(Cut::place) {
+                let place = if projection { "'s out_proj" } else { "" };
+                data.push_str(&format!(
+                    "; {tower} are computed once up to block {block}{place}"
+                ));
+            }
+        }
+        data
+    }
+
+    fn keep_prefix(&self, keep: bool) {
+        self.trainer.task().keep_prefix(keep);
     }
 
     fn verdict(&self, _config: &RunConfig, _best: &TrainerRecord) -> Result<Verdict, CliError> {

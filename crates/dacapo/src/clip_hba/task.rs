@@ -1,4 +1,5 @@
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::Path,
@@ -11,12 +12,13 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
-use dacapo_models::{Clip, ClipTokenizer, TokenBatch};
+use dacapo_models::{Clip, ClipTokenizer, Cut, Stage, TokenBatch};
+use dacapo_rng::DropoutKey;
 use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
 use dacapo_trainer::{BatchPerturbation, PerturbationKind, StepContext, Task, TaskError};
 
-use super::{quoted::quoted, split_file::read_split};
+use super::{prefix::Prefix, quoted::quoted, split_file::read_split};
 use crate::{CliError, config::ClipHbaConfig};
 
 /// Images in one pass of an evaluation.
@@ -31,6 +33,9 @@ pub struct ClipTask<B: AutodiffBackend> {
     split: Split,
     texts: TokenBatch,
     rsa: Option<Rsa>,
+    /// Blocks of the image and of the text tower.
+    blocks: [usize; 2],
+    prefix: Prefix<B::InnerBackend>,
     device: B::Device,
 }
 
@@ -108,8 +113,21 @@ impl<B: AutodiffBackend> ClipTask<B> {
             split,
             texts,
             rsa,
+            blocks: [sizes.vision.blocks, sizes.text.blocks],
+            prefix: Prefix::new(config.prefix_batch),
             device,
         })
+    }
+
+    /// Whether what comes before the first trainable tensor is kept from step to step. No bit
+    /// depends on it.
+    pub fn keep_prefix(&self, keep: bool) {
+        self.prefix.keep(keep);
+    }
+
+    /// Where the image and the text tower are cut in two.
+    pub fn cuts(&self) -> [Option<Cut>; 2] {
+        [self.prefix.vision(), self.prefix.text()]
     }
 
     /// The images that are trained on and those that judge every epoch.
@@ -141,33 +159,39 @@ impl<B: AutodiffBackend> ClipTask<B> {
             .collect()
     }
 
-    /// The images to see, and in `targets` those to learn, in a disturbed step.
+    /// In `targets` those to learn in a disturbed step; the images to see, if they are not
+    /// those of the examples, which are of the shape of `original`.
     fn perturb(
         &self,
         perturbation: &mut BatchPerturbation,
-        images: Tensor<B, 4>,
+        original: impl FnOnce() -> Tensor<B, 4>,
         targets: &mut Vec<f32>,
-    ) -> Tensor<B, 4> {
+    ) -> Option<Tensor<B, 4>> {
         match perturbation.kind {
             PerturbationKind::LabelShuffle => {
                 let rows: Vec<&[f32]> = targets.chunks(self.texts.len()).collect();
                 let order = perturbation.order(rows.len());
                 *targets = order.iter().flat_map(|row| rows[*row]).copied().collect();
-                images
+                None
             }
             PerturbationKind::RandomTargets => {
                 let (mean, deviation) = self.target_distribution();
                 *targets = perturbation.normal(targets.len(), mean, deviation);
-                images
+                None
             }
             PerturbationKind::ImageNoise => {
-                let shape = images.dims();
+                let shape = original().dims();
                 let values = perturbation.normal(shape.iter().product(), 0.0, 1.0);
-                Tensor::from_data(TensorData::new(values, shape), &self.device)
+                Some(Tensor::from_data(
+                    TensorData::new(values, shape),
+                    &self.device,
+                ))
             }
-            PerturbationKind::UniformImages => Tensor::full(images.dims(), 0.5, &self.device),
+            PerturbationKind::UniformImages => {
+                Some(Tensor::full(original().dims(), 0.5, &self.device))
+            }
             // The trainer's own.
-            _ => images,
+            _ => None,
         }
     }
 
@@ -181,22 +205,83 @@ impl<B: AutodiffBackend> ClipTask<B> {
     }
 
     /// Logits of every one of `indices`, row by row, in evaluation mode.
-    fn predictions<C: Backend<Device = B::Device>>(
+    fn predictions(
         &self,
-        model: &Clip<C>,
+        model: &Clip<B::InnerBackend>,
+        set: &str,
         images: &ThingsImages,
         indices: &[usize],
-    ) -> Vec<f64> {
-        let texts = model.text.forward(&self.texts, None);
+    ) -> Result<Vec<f64>, TaskError> {
+        let texts = match self.prefix.text() {
+            None => model.text.forward(&self.texts, None),
+            Some(cut) => {
+                let stage = self.prefix.of_texts(cut, || model, &self.texts);
+                model.text.suffix(stage, &self.texts, cut, None)
+            }
+        };
         let mut predictions = Vec::new();
         for batch in indices.chunks(EVALUATION_BATCH) {
-            let features = model.visual.forward(self.batch(images, batch), None);
+            let load = |indices: &[usize]| self.batch(images, indices);
+            let features = match self.prefix.vision() {
+                None => model.visual.forward(load(batch), None),
+                Some(cut) => {
+                    let len = images.len();
+                    let stage = self.prefix.of_set(set, len, batch, cut, || model, load)?;
+                    model.visual.suffix(stage, cut, None)
+                }
+            };
             let logits = model.logits(features, texts.clone()).into_data();
             predictions.extend(logits.iter::<f64>());
         }
-        predictions
+        Ok(predictions)
+    }
+
+    /// Logits of a batch to learn from: `examples`, or these `images` in place of theirs.
+    fn logits(
+        &self,
+        model: &Clip<B>,
+        examples: &[usize],
+        images: Option<Tensor<B, 4>>,
+        dropout: &DropoutKey,
+    ) -> Result<Tensor<B, 2>, TaskError> {
+        // Made only where something has to be computed: it takes as long as it has tensors.
+        let frozen = OnceCell::new();
+        let frozen = || frozen.get_or_init(|| model.valid());
+        let features = match (self.prefix.vision(), images) {
+            (None, images) => {
+                let images = images.unwrap_or_else(|| self.batch(&self.images, examples));
+                model.visual.forward(images, Some(dropout))
+            }
+            (Some(cut), images) => {
+                let stage = match images {
+                    Some(images) => self.prefix.of_images(cut, frozen(), &images.inner())?,
+                    None => {
+                        let load = |indices: &[usize]| self.batch(&self.images, indices);
+                        let len = self.images.len();
+                        self.prefix
+                            .of_set(IMAGES, len, examples, cut, frozen, load)?
+                    }
+                };
+                model
+                    .visual
+                    .suffix(Stage::from_inner(stage), cut, Some(dropout))
+            }
+        };
+        let texts = match self.prefix.text() {
+            None => model.text.forward(&self.texts, Some(dropout)),
+            Some(cut) => {
+                let stage = self.prefix.of_texts(cut, frozen, &self.texts);
+                let stage = Stage::from_inner(stage);
+                model.text.suffix(stage, &self.texts, cut, Some(dropout))
+            }
+        };
+        Ok(model.logits(features, texts))
     }
 }
+
+/// Sets of images whose prefixes are kept.
+const IMAGES: &str = "images";
+const RSA: &str = "rsa";
 
 /// The prompts, tokenized.
 fn texts(
@@ -262,6 +347,10 @@ fn texts(
 impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     type Model = Clip<B>;
 
+    fn prepare(&mut self, trainable: &BTreeSet<String>) {
+        self.prefix.prepare(self.blocks, trainable);
+    }
+
     fn train_len(&self) -> usize {
         self.split.train().len()
     }
@@ -302,13 +391,14 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         let examples = examples.iter().map(|index| self.split.train()[*index]);
         let examples: Vec<usize> = examples.collect();
         let mut targets = self.targets_of(&examples);
-        let mut images = self.batch(&self.images, &examples);
+        let mut images = None;
         if let Some(perturbation) = &mut context.perturbation {
-            images = self.perturb(perturbation, images, &mut targets);
+            let original = || self.batch(&self.images, &examples);
+            images = self.perturb(perturbation, original, &mut targets);
         }
         let targets = TensorData::new(targets, [examples.len(), self.texts.len()]);
         let targets = Tensor::<B, 2>::from_data(targets, &self.device);
-        let error = model.forward(images, &self.texts, Some(&context.dropout)) - targets;
+        let error = self.logits(model, &examples, images, &context.dropout)? - targets;
         Ok((error.clone() * error).mean())
     }
 
@@ -317,7 +407,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         model: &<Clip<B> as AutodiffModule<B>>::InnerModule,
     ) -> Result<BTreeMap<String, f64>, TaskError> {
         let test = self.split.test();
-        let predictions = self.predictions(model, &self.images, test);
+        let predictions = self.predictions(model, IMAGES, &self.images, test)?;
         let targets = self.targets_of(test);
         let errors = predictions.iter().zip(&targets);
         let sum: f64 = errors
@@ -326,7 +416,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         let mut metrics = BTreeMap::from([(VALID_LOSS.to_owned(), sum / targets.len() as f64)]);
         if let Some(Rsa { images, reference }) = &self.rsa {
             let all: Vec<usize> = (0..images.len()).collect();
-            let predictions = self.predictions(model, images, &all);
+            let predictions = self.predictions(model, RSA, images, &all)?;
             let rdm = Rdm::from_predictions(&predictions, images.len(), self.texts.len())?;
             let found = Spearman::between(&rdm, reference)?;
             metrics.insert(RSA_RHO.to_owned(), found.rho);

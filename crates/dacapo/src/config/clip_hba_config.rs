@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use dacapo_models::ClipConfig;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,10 @@ pub struct ClipHbaConfig {
     /// (`dataset_split_indices.pth`), in place of `train_fraction` and `data.split_seed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
+    /// Images that are computed at a time up to the first trainable tensor. Another number can
+    /// give other bits.
+    #[serde(default = "prefix_batch")]
+    pub prefix_batch: NonZeroUsize,
     /// The share of the images that is trained on; the rest judges every epoch.
     #[serde(default = "train_fraction")]
     pub train_fraction: f64,
@@ -37,6 +43,10 @@ pub struct ClipHbaConfig {
     /// Those images' dissimilarities as people judge them, in the same order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rsa_rdm: Option<String>,
+}
+
+fn prefix_batch() -> NonZeroUsize {
+    NonZeroUsize::new(16).expect("16 is not 0")
 }
 
 fn train_fraction() -> f64 {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
@@ -5,8 +7,9 @@ use dacapo_dora::{DoraError, DoraLinear};
 use dacapo_rng::DropoutKey;
 
 use super::{ClipConfig, TokenBatch};
-use crate::Block;
 use crate::initial::Initial;
+use crate::readout::Readout;
+use crate::{Block, Cut, Stage};
 
 /// CLIP's text transformer: tokens, positions, causal blocks, a norm, and a projection
 /// of each text's end token.
@@ -49,8 +52,49 @@ impl<B: Backend> TextTower<B> {
     /// # Panics
     /// If a text is longer than the context or a token id outside the vocabulary.
     pub fn forward(&self, texts: &TokenBatch, dropout: Option<&DropoutKey>) -> Tensor<B, 2> {
-        let (ends, len) = (texts.ends(), texts.longest());
-        let n = ends.len();
+        let start = Cut::block(0);
+        self.suffix(self.prefix(texts, start, dropout), texts, start, dropout)
+    }
+
+    /// The forward pass up to `cut`.
+    ///
+    /// # Panics
+    /// If a text is longer than the context or a token id outside the vocabulary.
+    pub fn prefix(&self, texts: &TokenBatch, cut: Cut, dropout: Option<&DropoutKey>) -> Stage<B> {
+        let stage = Stage {
+            stream: self.embed(texts),
+            joined: None,
+        };
+        let readout = Readout::At(texts.ends());
+        stage.advance(&self.blocks, Cut::block(0), cut, &readout, dropout)
+    }
+
+    /// The forward pass of the same `texts` from `cut` on: features as
+    /// [`forward`](Self::forward) gives them.
+    pub fn suffix(
+        &self,
+        stage: Stage<B>,
+        texts: &TokenBatch,
+        cut: Cut,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 2> {
+        let end = Cut::block(self.blocks.len());
+        let readout = Readout::At(texts.ends());
+        let stage = stage.advance(&self.blocks, cut, end, &readout, dropout);
+        let [n, _, d] = stage.stream.dims();
+        let end = self.norm.forward(stage.stream).reshape([n, d]);
+        self.projection.forward(end, dropout)
+    }
+
+    /// The latest cut before every trainable tensor; `None` if there is one in front of the
+    /// blocks.
+    pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
+        Cut::of_text(self.blocks.len(), trainable)
+    }
+
+    /// The residual stream `[n, tokens, d_model]` before the first block.
+    fn embed(&self, texts: &TokenBatch) -> Tensor<B, 3> {
+        let (n, len) = (texts.len(), texts.longest());
         let [vocabulary, d] = self.token_embed.val().dims();
         let context = self.positions.val().dims()[1];
         assert!(
@@ -65,20 +109,11 @@ impl<B: Backend> TextTower<B> {
             "TextTower::forward: expected token ids below {vocabulary}, found {outside:?}; use the \
              tokenizer that the model was trained with"
         );
-        let index = |values: Vec<i64>| -> Tensor<B, 1, Int> {
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), &device)
-        };
-        let ids = index(ids.into_iter().map(i64::from).collect());
+        let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
+        let ids = TensorData::new(ids, [n * len]);
+        let ids: Tensor<B, 1, Int> = Tensor::from_data(ids, &device);
         let tokens = self.token_embed.val().select(0, ids).reshape([n, len, d]);
-        let mut x = tokens + self.positions.val().slice([0..1, 0..len, 0..d]);
-        for block in &self.blocks {
-            x = block.forward(x, dropout);
-        }
-        // The norm works token by token: only the end tokens need it.
-        let rows = (0..n).map(|text| (text * len + ends[text]) as i64);
-        let end = x.reshape([n * len, d]).select(0, index(rows.collect()));
-        self.projection.forward(self.norm.forward(end), dropout)
+        tokens + self.positions.val().slice([0..1, 0..len, 0..d])
     }
 
     pub(super) fn map_linears<F>(self, f: &mut F) -> Result<Self, DoraError>

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
@@ -5,9 +7,10 @@ use dacapo_dora::{DoraError, DoraLinear};
 use dacapo_rng::DropoutKey;
 
 use super::ClipConfig;
-use crate::Block;
 use crate::initial::Initial;
 use crate::patches::patches;
+use crate::readout::Readout;
+use crate::{Block, Cut, Stage};
 
 /// CLIP's image transformer: patches without bias, a class token, positions, a norm
 /// before the blocks and one after them, and a projection of the class token.
@@ -61,14 +64,35 @@ impl<B: Backend> VisionTower<B> {
     /// # Panics
     /// If the images are not of the configured size.
     pub fn forward(&self, images: Tensor<B, 4>, dropout: Option<&DropoutKey>) -> Tensor<B, 2> {
-        let mut x = self.embed(images, dropout);
-        for block in &self.blocks {
-            x = block.forward(x, dropout);
-        }
-        let [n, _, d] = x.dims();
-        let class = x.slice([0..n, 0..1, 0..d]);
-        let class = self.norm_post.forward(class).reshape([n, d]);
+        let start = Cut::block(0);
+        self.suffix(self.prefix(images, start, dropout), start, dropout)
+    }
+
+    /// The forward pass up to `cut`.
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn prefix(&self, images: Tensor<B, 4>, cut: Cut, dropout: Option<&DropoutKey>) -> Stage<B> {
+        let stage = Stage {
+            stream: self.embed(images, dropout),
+            joined: None,
+        };
+        stage.advance(&self.blocks, Cut::block(0), cut, &Readout::First, dropout)
+    }
+
+    /// The forward pass from `cut` on: features as [`forward`](Self::forward) gives them.
+    pub fn suffix(&self, stage: Stage<B>, cut: Cut, dropout: Option<&DropoutKey>) -> Tensor<B, 2> {
+        let end = Cut::block(self.blocks.len());
+        let stage = stage.advance(&self.blocks, cut, end, &Readout::First, dropout);
+        let [n, _, d] = stage.stream.dims();
+        let class = self.norm_post.forward(stage.stream).reshape([n, d]);
         self.projection.forward(class, dropout)
+    }
+
+    /// The latest cut before every trainable tensor; `None` if there is one in front of the
+    /// blocks.
+    pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
+        Cut::of_vision(self.blocks.len(), trainable)
     }
 
     /// The residual stream `[n, 1 + patches, d_model]` before the first block.

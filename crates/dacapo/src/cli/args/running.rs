@@ -27,6 +27,10 @@ pub struct TrainArgs {
     /// Compile every GPU kernel anew instead of keeping them in the user's cache folder.
     #[arg(long)]
     pub no_kernel_cache: bool,
+    /// Compute everything before the first trainable tensor in every step instead of once. For
+    /// comparison, or where memory is short: no bit depends on it.
+    #[arg(long)]
+    pub no_prefix_cache: bool,
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]
     pub stop_after_step: Option<u64>,
@@ -73,6 +77,10 @@ pub struct ResumeArgs {
     /// Compile every GPU kernel anew instead of keeping them in the user's cache folder.
     #[arg(long)]
     pub no_kernel_cache: bool,
+    /// Compute everything before the first trainable tensor in every step instead of once. For
+    /// comparison, or where memory is short: no bit depends on it.
+    #[arg(long)]
+    pub no_prefix_cache: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,

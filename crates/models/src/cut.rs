@@ -1,0 +1,79 @@
+use std::collections::BTreeSet;
+
+/// A place in a stack of transformer blocks: before a block, or before the output projection
+/// of its attention. What comes before it is the prefix, the rest the suffix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut(usize);
+
+impl Cut {
+    /// Before this block; after all of them if there are as many.
+    pub fn block(block: usize) -> Self {
+        Self(2 * block)
+    }
+
+    /// Between the attention's heads of this block and their output projection.
+    pub fn out_proj(block: usize) -> Self {
+        Self(2 * block + 1)
+    }
+
+    /// The latest place before every tensor of `trainable` in the blocks whose paths begin
+    /// with `blocks.` after `tower`: `<tower>.blocks.<i>.attn.out_proj.weight`.
+    ///
+    /// `None` if a trainable tensor is below `tower` and in front of its blocks; `behind`
+    /// names what comes after them (`norm_post`, `projection`).
+    pub fn before(
+        tower: &str,
+        blocks: usize,
+        behind: &[&str],
+        trainable: &BTreeSet<String>,
+    ) -> Option<Self> {
+        let mut cut = Self::block(blocks);
+        for path in trainable {
+            let Some(path) = path
+                .strip_prefix(tower)
+                .and_then(|path| path.strip_prefix('.'))
+            else {
+                continue;
+            };
+            let mut parts = path.split('.');
+            let first = parts.next().unwrap_or_default();
+            if behind.contains(&first) {
+                continue;
+            }
+            let block = parts.next().and_then(|block| block.parse().ok());
+            let (Some(block), true) = (block, first == "blocks") else {
+                return None;
+            };
+            let late = match (parts.next(), parts.next()) {
+                (Some("attn"), Some("out_proj")) => true,
+                (Some("norm2" | "mlp"), _) => true,
+                _ => false,
+            };
+            let place = match late {
+                true => Self::out_proj(block),
+                false => Self::block(block),
+            };
+            cut = cut.min(place);
+        }
+        Some(cut)
+    }
+
+    /// As [`before`](Self::before), in the image tower of a [`Clip`](crate::Clip).
+    pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
+        Self::before("visual", blocks, &["norm_post", "projection"], trainable)
+    }
+
+    /// As [`before`](Self::before), in the text tower of a [`Clip`](crate::Clip).
+    pub fn of_text(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
+        Self::before("text", blocks, &["norm", "projection"], trainable)
+    }
+
+    /// The block, and whether it is its output projection.
+    pub fn place(self) -> (usize, bool) {
+        (self.0 / 2, self.0 % 2 == 1)
+    }
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
