@@ -44,11 +44,10 @@ impl Cut {
             let (Some(block), true) = (block, first == "blocks") else {
                 return None;
             };
-            let late = match (parts.next(), parts.next()) {
-                (Some("attn"), Some("out_proj")) => true,
-                (Some("norm2" | "mlp"), _) => true,
-                _ => false,
-            };
+            let late = matches!(
+                (parts.next(), parts.next()),
+                (Some("attn"), Some("out_proj")) | (Some("norm2" | "mlp"), _)
+            );
             let place = match late {
                 true => Self::out_proj(block),
                 false => Self::block(block),

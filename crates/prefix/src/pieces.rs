@@ -9,20 +9,16 @@ pub(crate) struct Pieces<B: Backend> {
 }
 
 impl<B: Backend> Pieces<B> {
-    /// Joins `blocks` of rows, as many at a time as `bytes` hold.
-    pub(crate) fn join(blocks: Vec<Tensor<B, 3>>, bytes: usize) -> Self {
-        let [in_block, height, width] = blocks[0].dims();
-        let size = blocks[0].dtype().size() * in_block * height * width;
-        let together = (bytes / size.max(1)).max(1);
-        let mut pieces = Vec::new();
-        let mut blocks = blocks.into_iter().peekable();
-        while blocks.peek().is_some() {
-            pieces.push(Tensor::cat(blocks.by_ref().take(together).collect(), 0));
-        }
+    /// No rows yet; the pieces that will be added have so many samples.
+    pub(crate) fn of(samples: usize) -> Self {
         Self {
-            samples: together * in_block,
-            pieces,
+            pieces: Vec::new(),
+            samples,
         }
+    }
+
+    pub(crate) fn push(&mut self, piece: Tensor<B, 3>) {
+        self.pieces.push(piece);
     }
 
     /// The rows of these samples, in this order.

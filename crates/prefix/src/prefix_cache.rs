@@ -15,7 +15,7 @@ use crate::pieces::Pieces;
 /// Why a micro-batch could not be computed.
 pub type ComputeError = Box<dyn Error + Send + Sync>;
 
-/// No tensor of kept rows is larger.
+/// Bytes that no tensor of kept rows exceeds by much.
 const PIECE: usize = 512 << 20;
 
 /// The rows that samples have at a cut of the forward pass, computed once per sample and kept on
@@ -25,6 +25,8 @@ pub struct PrefixCache<B: Backend> {
     micro_batch: NonZeroUsize,
     /// Bytes that a set may take to be kept.
     limit: u64,
+    /// Bytes of a tensor of kept rows.
+    piece: usize,
     keeps: AtomicBool,
     /// By set; `None` for one that is too large.
     sets: Mutex<BTreeMap<String, Option<Vec<Pieces<B>>>>>,
@@ -37,8 +39,18 @@ impl<B: Backend> PrefixCache<B> {
         Self {
             micro_batch,
             limit,
+            piece: PIECE,
             keeps: AtomicBool::new(true),
             sets: Mutex::default(),
+        }
+    }
+
+    /// The same with kept rows in tensors of about so many bytes, 512 MiB if not told. No bit
+    /// depends on it.
+    pub fn in_pieces_of(self, bytes: usize) -> Self {
+        Self {
+            piece: bytes,
+            ..self
         }
     }
 
@@ -87,22 +99,15 @@ impl<B: Backend> PrefixCache<B> {
         indices: &[usize],
         mut compute: impl FnMut(&[usize]) -> Result<Vec<Tensor<B, 3>>, ComputeError>,
     ) -> Result<Vec<Tensor<B, 3>>, ComputeError> {
-        let blocks = self.blocks(indices, &mut compute)?;
-        Ok(blocks
-            .into_iter()
-            .map(|part| match part.len() {
-                1 => part.into_iter().next().expect("one"),
-                _ => Tensor::cat(part, 0),
-            })
-            .collect())
+        self.batches(indices, &mut compute)
     }
 
-    /// Part by part, a block for every micro-batch.
-    fn blocks(
+    /// The parts of these samples, micro-batch by micro-batch.
+    fn batches(
         &self,
         indices: &[usize],
         compute: &mut impl FnMut(&[usize]) -> Result<Vec<Tensor<B, 3>>, ComputeError>,
-    ) -> Result<Vec<Vec<Tensor<B, 3>>>, ComputeError> {
+    ) -> Result<Vec<Tensor<B, 3>>, ComputeError> {
         let mut parts: Vec<Vec<Tensor<B, 3>>> = Vec::new();
         for batch in indices.chunks(self.micro_batch.get()) {
             let filled = self.filled(batch);
@@ -117,7 +122,11 @@ impl<B: Backend> PrefixCache<B> {
                 });
             }
         }
-        Ok(parts)
+        let joined = parts.into_iter().map(|mut blocks| match blocks.len() {
+            1 => blocks.remove(0),
+            _ => Tensor::cat(blocks, 0),
+        });
+        Ok(joined.collect())
     }
 
     /// A micro-batch of the one shape.
@@ -136,11 +145,12 @@ impl<B: Backend> PrefixCache<B> {
         let first: Vec<usize> = (0..len.min(self.micro_batch.get())).collect();
         let first = self.filled(&first);
         let forwards = compute(&first)?;
-        let size: usize = forwards
+        let bytes = |part: &Tensor<B, 3>| part.dtype().size() * part.shape().num_elements();
+        let sizes: Vec<usize> = forwards
             .iter()
-            .map(|part| part.dtype().size() * part.shape().num_elements() / first.len())
-            .sum();
-        if size as u64 * len as u64 > self.limit {
+            .map(|part| bytes(part) / first.len())
+            .collect();
+        if sizes.iter().sum::<usize>() as u64 * len as u64 > self.limit {
             return Ok(None);
         }
         let turned: Vec<usize> = first.iter().rev().copied().collect();
@@ -153,10 +163,18 @@ impl<B: Backend> PrefixCache<B> {
                 );
             }
         }
+        // Whole micro-batches; a piece at a time, so that little is there twice.
+        let widest = sizes.iter().max().copied().unwrap_or(0).max(1);
+        let micro_batch = self.micro_batch.get();
+        let samples = (self.piece / widest / micro_batch).max(1) * micro_batch;
+        let mut parts: Vec<Pieces<B>> = sizes.iter().map(|_| Pieces::of(samples)).collect();
         let all: Vec<usize> = (0..len).collect();
-        let parts = self.blocks(&all, compute)?;
-        let joined = parts.into_iter().map(|part| Pieces::join(part, PIECE));
-        Ok(Some(joined.collect()))
+        for some in all.chunks(samples) {
+            for (part, piece) in parts.iter_mut().zip(self.batches(some, compute)?) {
+                part.push(piece);
+            }
+        }
+        Ok(Some(parts))
     }
 
     fn sets(&self) -> MutexGuard<'_, BTreeMap<String, Option<Vec<Pieces<B>>>>> {

@@ -35,9 +35,11 @@ fn kept_rows_are_others() {
         for indices in [vec![0], vec![22, 0, 7, 7, 13], (0..LEN).rev().collect()] {
             let expected = data(compute(&indices).expect("computes"));
             let kept = cache(micro_batch, u64::MAX);
-            for _ in 0..2 {
-                let rows = kept.rows("a", LEN, &indices, compute).expect("computes");
-                assert_eq!(data(rows), expected, "{micro_batch} {indices:?}");
+            for kept in [&kept, &cache(micro_batch, u64::MAX).in_pieces_of(100)] {
+                for _ in 0..2 {
+                    let rows = kept.rows("a", LEN, &indices, compute).expect("computes");
+                    assert_eq!(data(rows), expected, "{micro_batch} {indices:?}");
+                }
             }
             let computed = cache(micro_batch, u64::MAX);
             computed.keep(false);
