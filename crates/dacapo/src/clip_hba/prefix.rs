@@ -94,7 +94,7 @@ impl<B: Backend> Prefix<B> {
     ) -> Result<Stage<B>, ComputeError> {
         let all: Vec<usize> = (0..images.dims()[0]).collect();
         let compute = |batch: &[usize]| {
-            let rows = batch.iter().map(|at| images.clone().slice([*at..at + 1]));
+            let rows = batch.iter().map(|at| images.clone().narrow(0, *at, 1));
             let batch = Tensor::cat(rows.collect(), 0);
             Ok(parts(model.visual.prefix(batch, cut, None)))
         };
