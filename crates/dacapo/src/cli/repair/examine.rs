@@ -44,7 +44,7 @@ pub(super) fn examine(folder: &RunFolder) -> Result<Examination, CliError> {
     let latest = match folder.latest() {
         Ok(Some(name)) if find(&name).is_some() => name,
         told => {
-            findings.push(pointer("latest", told, Some(newest)));
+            findings.push(pointer("latest", told, Some(newest), &damaged));
             newest.clone()
         }
     };
@@ -56,7 +56,7 @@ pub(super) fn examine(folder: &RunFolder) -> Result<Examination, CliError> {
         // Ahead of `latest` by the commit that a crash cut off, it is reached again.
         Ok(Some(name)) if find(&name).is_some() && (!moved || Some(&*name) == wanted) => {}
         Ok(None) if wanted.is_none() => {}
-        told => findings.push(pointer("best", told, wanted)),
+        told => findings.push(pointer("best", told, wanted, &damaged)),
     }
     for (name, error) in damaged {
         findings.push(Finding {
@@ -117,11 +117,18 @@ fn pointer(
     pointer: &'static str,
     told: Result<Option<String>, TrainerError>,
     name: Option<impl AsRef<str>>,
+    damaged: &[(String, TrainerError)],
 ) -> Finding {
     let name = name.map(|name| name.as_ref().to_owned());
     let (problem, in_the_way) = match told {
         Ok(None) => ("is not there".to_owned(), false),
-        Ok(Some(found)) => (format!("names {found}, which is not to be used"), false),
+        Ok(Some(found)) => {
+            let why = match damaged.iter().any(|(name, _)| *name == found) {
+                true => "which is damaged",
+                false => "which comes later than the run goes on from",
+            };
+            (format!("names {found}, {why}"), false)
+        }
         Err(error) => (
             error.to_string(),
             matches!(&error, TrainerError::Record(RecordError::Irregular { .. })),
