@@ -235,7 +235,7 @@ fn disk_that_lies_about_a_sync_gets_damage_accepted() {
 fn slow_disk_piles_up_states() {
     let (expected, _) = whole();
     let disk = FaultyDisk::default();
-    disk.slow_down(Duration::from_millis(10));
+    disk.slow_down(Duration::from_millis(30));
     let mut committed = Committed::default();
     let outcome = go_on(&disk, &mut committed);
     assert_eq!(outcome.expect("slow, not wrong"), Outcome::Completed);

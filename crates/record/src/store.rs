@@ -1,4 +1,8 @@
 use std::path::{Path, PathBuf};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::checkpoint_name::{EXTENSION, of_file, validate};
 use crate::commit::{create_folder, sync_parent};
@@ -22,6 +26,8 @@ const DAMAGED: &str = "damaged";
 pub struct CheckpointStore<S = FsStorage> {
     run: PathBuf,
     storage: S,
+    /// A folder that was locked and is gone must not be made anew.
+    locked: Arc<AtomicBool>,
 }
 
 impl<S: Storage> CheckpointStore<S> {
@@ -31,6 +37,7 @@ impl<S: Storage> CheckpointStore<S> {
         Self {
             run: run.into(),
             storage,
+            locked: Arc::default(),
         }
     }
 
@@ -55,7 +62,8 @@ impl<S: Storage> CheckpointStore<S> {
     }
 
     /// Seals and commits `payload` as the checkpoint `name`, replacing one of
-    /// that name atomically. Returns its path.
+    /// that name atomically. Returns its path. The run folder is made if it is not there,
+    /// unless it was [locked](Self::lock).
     ///
     /// # Errors
     ///
@@ -63,7 +71,10 @@ impl<S: Storage> CheckpointStore<S> {
     /// of that name is then as [`commit`] says.
     pub fn save(&self, name: &str, payload: Vec<u8>) -> Result<PathBuf, RecordError> {
         let path = self.path(name)?;
-        self.create_folder()?;
+        match self.locked.load(Ordering::Relaxed) {
+            false => self.create_folder()?,
+            true => drop(self.check_folder()?),
+        }
         commit(&self.storage, &path, &seal(payload))?;
         Ok(path)
     }
@@ -172,7 +183,9 @@ impl<S: Storage> CheckpointStore<S> {
     /// [`RecordError::Locked`], [`RecordError::Irregular`], [`RecordError::Io`].
     pub fn lock(&self, holder: &str) -> Result<Lock, RecordError> {
         self.create_folder()?;
-        lock_folder(&self.storage, &self.run, holder)
+        let lock = lock_folder(&self.storage, &self.run, holder)?;
+        self.locked.store(true, Ordering::Relaxed);
+        Ok(lock)
     }
 
     /// Pins the checkpoint `name`, which must have been saved: it is not removed any more.

@@ -124,8 +124,10 @@ fn removed_or_renamed_folder_goes_unnoticed() {
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(store.run_dir(), &elsewhere).expect("works");
     assert!(!held.is_in_place().expect("told"));
-    // Another folder of the same name is not it.
-    store.save("a", vec![]).expect("works");
+    // It is not made anew; and another folder of the same name is not it.
+    store.save("a", vec![]).expect_err("gone");
+    assert!(!store.run_dir().exists());
+    fs::create_dir(store.run_dir()).expect("works");
     fs::write(store.run_dir().join("lock"), "").expect("works");
     assert!(!held.is_in_place().expect("told"));
     fs::remove_dir_all(store.run_dir()).expect("works");
