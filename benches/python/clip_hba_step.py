@@ -192,51 +192,25 @@ class Suffix(nn.Module):
         return model.logit_scale.exp() * seen @ texts.T
 
 
-def cached_steps(size, compiled, precision, device, args):
-    """As torch_steps, of the suffix alone: the kept rows are random."""
-    model = Suffix(size, device)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    cuda = device.type == "cuda"
-    optimizer = torch.optim.AdamW(trained, lr=3e-4, fused=cuda)
-    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
-    forward = torch.compile(model) if compiled else model
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds = []
-    for _ in range(args.steps):
-        start = time.perf_counter()
-        examples = torch.randperm(len(model.stream))[: size.batch].to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = forward(examples)
-        loss = F.mse_loss(logits.float(), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        value = loss.item()
-        if cuda:
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated(device) if cuda else 0
-    return seconds, peak / 2**30, value, sum(p.numel() for p in trained)
-
-
 def torch_steps(size, kind, precision, device, args):
-    """Seconds of each step, GiB allocated at most, last loss."""
-    if kind.startswith("cached"):
-        return cached_steps(size, kind.endswith("compiled"), precision, device, args)
-    model = build(size, device)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=3e-4)
-    prompts = tokens(size, device)
-    images = torch.randn(size.batch, 3, size.image, size.image, device=device)
-    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
+    """Seconds of each step, GiB allocated at most, last loss. The rows that a cache keeps are random."""
     cuda = device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds = []
-    for _ in range(args.steps):
-        start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    cached = kind.startswith("cached")
+    model = Suffix(size, device) if cached else build(size, device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=3e-4, fused=cached and cuda)
+    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
+    if cached:
+        suffix = torch.compile(model) if kind.endswith("compiled") else model
+
+        def forward():
+            return suffix(torch.randperm(len(model.stream))[: size.batch].to(device))
+
+    else:
+        prompts = tokens(size, device)
+        images = torch.randn(size.batch, 3, size.image, size.image, device=device)
+
+        def forward():
             if kind == "original":
                 texts = torch.cat([features(model, "text", input_ids=row[None]) for row in prompts])
             else:
@@ -244,7 +218,15 @@ def torch_steps(size, kind, precision, device, args):
             seen = features(model, "vision", pixel_values=images)
             seen = seen / seen.norm(dim=-1, keepdim=True)
             texts = texts / texts.norm(dim=-1, keepdim=True)
-            logits = model.logit_scale.exp() * seen @ texts.T
+            return model.logit_scale.exp() * seen @ texts.T
+
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(args.steps):
+        start = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = forward()
         loss = F.mse_loss(logits.float(), targets)
         optimizer.zero_grad()
         loss.backward()
