@@ -21,7 +21,7 @@ impl Cut {
     ///
     /// `None` if a trainable tensor is below `tower` and in front of its blocks; `behind`
     /// names what comes after them (`norm_post`, `projection`).
-    pub fn before(
+    fn before(
         tower: &str,
         blocks: usize,
         behind: &[&str],
@@ -57,12 +57,13 @@ impl Cut {
         Some(cut)
     }
 
-    /// As [`before`](Self::before), in the image tower of a [`Clip`](crate::Clip).
+    /// The latest cut before every trainable tensor in the image tower of a
+    /// [`Clip`](crate::Clip) of so many blocks; `None` if there is one in front of them.
     pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
         Self::before("visual", blocks, &["norm_post", "projection"], trainable)
     }
 
-    /// As [`before`](Self::before), in the text tower of a [`Clip`](crate::Clip).
+    /// The same in its text tower.
     pub fn of_text(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
         Self::before("text", blocks, &["norm", "projection"], trainable)
     }

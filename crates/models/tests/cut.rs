@@ -76,10 +76,9 @@ fn token_that_nobody_reads_is_kept() {
 
 #[test]
 fn trainable_tensor_lies_in_front_of_the_cut() {
-    let (model, ..) = clip();
     let cut = |paths: &[&str]| {
         let paths: BTreeSet<String> = paths.iter().map(|path| (*path).to_owned()).collect();
-        model.visual.cut(&paths)
+        Cut::of_vision(BLOCKS, &paths)
     };
     let cases = [
         (vec![], Some(Cut::block(3))),
@@ -106,5 +105,5 @@ fn trainable_tensor_lies_in_front_of_the_cut() {
         assert_eq!(cut(&paths), expected, "{paths:?}");
     }
     let paths = BTreeSet::from(["text.token_embed".to_owned()]);
-    assert_eq!(model.text.cut(&paths), None);
+    assert_eq!(Cut::of_text(BLOCKS, &paths), None);
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
@@ -84,12 +82,6 @@ impl<B: Backend> TextTower<B> {
         let [n, _, d] = stage.stream.dims();
         let end = self.norm.forward(stage.stream).reshape([n, d]);
         self.projection.forward(end, dropout)
-    }
-
-    /// The latest cut before every trainable tensor; `None` if there is one in front of the
-    /// blocks.
-    pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
-        Cut::of_text(self.blocks.len(), trainable)
     }
 
     /// The residual stream `[n, tokens, d_model]` before the first block.

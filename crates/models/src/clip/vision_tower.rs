@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
@@ -87,12 +85,6 @@ impl<B: Backend> VisionTower<B> {
         let [n, _, d] = stage.stream.dims();
         let class = self.norm_post.forward(stage.stream).reshape([n, d]);
         self.projection.forward(class, dropout)
-    }
-
-    /// The latest cut before every trainable tensor; `None` if there is one in front of the
-    /// blocks.
-    pub fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
-        Cut::of_vision(self.blocks.len(), trainable)
     }
 
     /// The residual stream `[n, 1 + patches, d_model]` before the first block.
