@@ -63,6 +63,9 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
+    /// What stands for a path in [`shared_json`](Self::shared_json).
+    pub(crate) const A_FILE: &str = "(a file)";
+
     /// The configuration that made the embedded base: every parameter, classes 0 to 4.
     pub fn pretrain() -> Self {
         let default = Self::default();
@@ -111,12 +114,12 @@ impl RunConfig {
             .remove("checkpoint");
         if let Some(mut clip) = self.clip.clone() {
             for (_, path) in clip.paths_mut() {
-                *path = "(a file)".to_owned();
+                *path = Self::A_FILE.to_owned();
             }
             value["clip"] = serde_json::to_value(clip).expect("a configuration is plain data");
         }
         if self.model.base_file().is_some() {
-            value["model"]["base"] = "(a file)".into();
+            value["model"]["base"] = Self::A_FILE.into();
         }
         value
     }

@@ -16,7 +16,7 @@ pub(super) fn config_of(record: &TrainerRecord) -> Result<RunConfig, CliError> {
     };
     let mut value: Value = serde_json::from_str(&record.run.config).map_err(refuse)?;
     let mut files = Vec::new();
-    paths(&mut value, "", &mut files);
+    paths(&value, "", &mut files);
     if !files.is_empty() {
         return Err(CliError::input(
             format!(
@@ -32,14 +32,14 @@ pub(super) fn config_of(record: &TrainerRecord) -> Result<RunConfig, CliError> {
 }
 
 /// The keys whose paths were left out.
-fn paths(value: &mut Value, at: &str, out: &mut Vec<String>) {
+fn paths(value: &Value, at: &str, out: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
                 paths(value, format!("{at}.{key}").trim_start_matches('.'), out);
             }
         }
-        Value::String(text) if text == "(a file)" => out.push(at.to_owned()),
+        Value::String(text) if text == RunConfig::A_FILE => out.push(at.to_owned()),
         _ => {}
     }
 }

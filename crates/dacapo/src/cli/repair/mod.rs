@@ -57,9 +57,7 @@ fn mend(folder: &RunFolder, finding: &Finding, delete: bool) -> Result<(), CliEr
         Mend::SetAside { then } => {
             let path = root.join(&finding.place);
             match delete && !finding.is_kept_from_deletion() {
-                true => FsStorage
-                    .remove(&path)
-                    .map_err(|error| cannot_remove(&path, &error))?,
+                true => remove(&path)?,
                 false => drop(store.set_aside(&path)?),
             }
             if let Some((pointer, name)) = then {
@@ -68,11 +66,8 @@ fn mend(folder: &RunFolder, finding: &Finding, delete: bool) -> Result<(), CliEr
         }
         Mend::Write(bytes) => commit(&FsStorage, &root.join(&finding.place), bytes)?,
         Mend::Leave { may_be_deleted } => {
-            let path = root.join(&finding.place);
             if delete && *may_be_deleted {
-                FsStorage
-                    .remove(&path)
-                    .map_err(|error| cannot_remove(&path, &error))?;
+                remove(&root.join(&finding.place))?;
             }
         }
     }
@@ -96,11 +91,13 @@ fn check_mended(folder: &RunFolder) -> Result<(), CliError> {
     }
 }
 
-fn cannot_remove(path: &Path, error: &std::io::Error) -> CliError {
-    CliError::input(
-        format!("cannot remove {}: {error}", path.display()),
-        "Fix the folder's permissions, or leave out --delete",
-    )
+fn remove(path: &Path) -> Result<(), CliError> {
+    FsStorage.remove(path).map_err(|error| {
+        CliError::input(
+            format!("cannot remove {}: {error}", path.display()),
+            "Fix the folder's permissions, or leave out --delete",
+        )
+    })
 }
 
 fn to_json(args: &RepairArgs, found: &Examination) -> Value {
