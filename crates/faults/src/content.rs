@@ -1,6 +1,6 @@
 /// What a power cut leaves of a file that was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// An empty file.
     Nothing,
     /// The first half.
@@ -11,5 +11,5 @@ pub enum Content {
 
 impl Content {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Nothing, Self::Half, Self::All];
+    pub(crate) const ALL: [Self; 3] = [Self::Nothing, Self::Half, Self::All];
 }

@@ -17,6 +17,5 @@ mod fault;
 mod faulty_disk;
 mod state;
 
-pub use content::Content;
 pub use fault::Fault;
 pub use faulty_disk::FaultyDisk;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Content;
+use crate::content::Content;
 
 /// A file's content as it is seen, and as it was last synced.
 #[derive(Debug, Clone, Default)]

@@ -127,16 +127,14 @@ impl<S: Storage> RunFolder<S> {
     /// # Errors
     /// A folder that cannot be listed.
     pub fn examine(&self) -> Result<Vec<Examined>, TrainerError> {
-        let mut examined = Vec::new();
-        for (_, step, name) in self.checkpoints()? {
-            examined.push(Examined {
-                file: self.checkpoint(&name)?,
+        let examined = self
+            .checkpoints()?
+            .into_iter()
+            .map(|(_, _, name)| Examined {
                 record: self.load(&name).map(Box::new),
                 name,
-                step,
             });
-        }
-        Ok(examined)
+        Ok(examined.collect())
     }
 
     /// The checkpoints and pointers, for programs that mend a folder.
