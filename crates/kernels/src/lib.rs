@@ -1,4 +1,4 @@
-//! CubeCL kernels where a DoRA model spends its own time, each beside a plain
+//! CubeCL kernels where a DoRA model spends its time, each beside a plain
 //! host reference that says what it computes.
 //!
 //! Every kernel gives equal bits for equal inputs on one device: reductions run
@@ -13,11 +13,19 @@
 mod buffer;
 mod error;
 mod grid;
+mod row_shape;
+mod rows;
 
+pub mod activation;
 pub mod adamw_step;
 pub mod dora_merge;
 pub mod dropout_mask;
+pub mod f32_product;
+pub mod layer_norm;
 pub mod probe;
+pub mod softmax;
 pub mod state_hash;
+pub mod sum_parts;
 
 pub use error::KernelError;
+pub use row_shape::RowShape;

@@ -1,0 +1,16 @@
+use cubecl::server::Handle;
+
+/// One operand: f32, a multiple of 16 bytes from the begin of the buffer and between what the
+/// strides tell of.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    /// Begins with the first element.
+    pub handle: Handle,
+    /// Whether neighbours along k lie together in memory, `[outer, k]`; else `[k, outer]`, where
+    /// outer is m of the left operand and n of the right.
+    pub k_last: bool,
+    /// Elements between two rows of that.
+    pub stride: usize,
+    /// Elements between two matrices; 0 if all products share this one.
+    pub batch_stride: usize,
+}
