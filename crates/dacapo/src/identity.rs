@@ -1,7 +1,7 @@
 //! What this program, on this machine, is: everything outside the state that can change bits.
 
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
-use dacapo_ops::{Precision, matmul};
+use dacapo_ops::{Activation, Precision, activate, layer_norm, matmul, scaled_softmax};
 use dacapo_trainer::Identity;
 
 use crate::compute::Compute;
@@ -94,11 +94,16 @@ fn numerics<B: Backend>(device: &B::Device, precision: Precision) -> String {
     let a = tensor(67, 131, 0);
     let b = tensor(131, 45, 9_000);
     let product = matmul(a.clone(), b.clone(), precision);
+    let row = b.clone().slice([0..1]).flatten::<1>(0, 1);
     let positive = a.clone().abs() + 0.001;
     let results = [
         product.clone(),
         activation::softmax(product.clone(), 1),
         activation::gelu(product.clone()),
+        scaled_softmax(product.clone(), 0.3),
+        activate(product.clone(), None, Activation::Gelu),
+        activate(product.clone(), None, Activation::QuickGelu),
+        layer_norm(product.clone(), row.clone(), Some(row), 1e-5),
         a.clone().exp(),
         a.clone().tanh(),
         positive.clone().log(),

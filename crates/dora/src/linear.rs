@@ -176,6 +176,22 @@ impl<B: Backend> DoraLinear<B> {
         }
     }
 
+    /// [`forward`](Self::forward) in two: the output without the bias, and the bias `[out]`, for
+    /// whoever adds it along with an operation that follows. Where a layer has none, or the
+    /// adapter needs it before, the second is `None` and the first is all.
+    pub fn forward_unbiased<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        dropout: Option<&DropoutKey>,
+    ) -> (Tensor<B, D>, Option<Tensor<B, 1>>) {
+        let bias = self.bias.as_ref().map(Param::val);
+        match (&self.merged.0, &self.adapter) {
+            (Some(merged), _) => (linear(x, merged.clone(), None, self.precision), bias),
+            (None, Some(adapter)) => (adapter.forward(x, self.weight.val(), bias, dropout), None),
+            (None, None) => (linear(x, self.weight.val(), None, self.precision), bias),
+        }
+    }
+
     /// The one weight `[in, out]` that does the work of base and adapter: W',
     /// or the base weight without an adapter. Differentiable in the adapter.
     pub fn merged_weight(&self) -> Tensor<B, 2> {

@@ -1,7 +1,7 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData, activation::softmax, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
-use dacapo_ops::{Precision, matmul};
+use dacapo_ops::{Precision, matmul, scaled_softmax};
 use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
@@ -81,10 +81,7 @@ impl<B: Backend> Attention<B> {
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
-        // Not a division: Burn's backward of one rounds the reciprocal to f32.
-        let scale = (d_head as f64).sqrt().recip();
-        let scores = matmul(query, key.swap_dims(2, 3), self.precision);
-        let mut scores = scores.mul_scalar(scale);
+        let mut scores = matmul(query, key.swap_dims(2, 3), self.precision);
         if self.causal {
             let (dtype, device) = (scores.dtype(), scores.device());
             let mask = match only {
@@ -93,7 +90,8 @@ impl<B: Backend> Attention<B> {
             };
             scores = scores + Tensor::from_data(mask, (&device, dtype));
         }
-        let heads = matmul(softmax(scores, 3), value, self.precision);
+        let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
+        let heads = matmul(shares, value, self.precision);
         heads.swap_dims(1, 2).reshape([n, queries, d_model])
     }
 

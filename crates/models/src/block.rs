@@ -1,11 +1,12 @@
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear};
 use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
+use crate::norm::{layer_norm_of, normalise};
 use crate::readout::Readout;
 use crate::{Attention, Mlp};
 
@@ -26,9 +27,8 @@ pub struct Block<B: Backend> {
 impl<B: Backend> Block<B> {
     /// Draws attn, mlp in that order. `path` is this module's stable path.
     pub(crate) fn init(config: &BlockConfig, path: &str, initial: &mut impl Initial<B>) -> Self {
-        // Ones and zeros: no draws.
-        let norm = LayerNormConfig::new(config.d_model);
-        let (norm1, norm2) = (norm.init(initial.device()), norm.init(initial.device()));
+        let norm = || layer_norm_of(config.d_model, initial.device());
+        let (norm1, norm2) = (norm(), norm());
         Self {
             norm1,
             attn: Attention::init(config, &format!("{path}.attn"), initial),
@@ -50,7 +50,7 @@ impl<B: Backend> Block<B> {
         only: Option<&Readout>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        self.attn.joined(self.norm1.forward(x), only, dropout)
+        self.attn.joined(normalise(&self.norm1, x), only, dropout)
     }
 
     /// The rest of the block, of the residual stream `x` and what [`joined`](Self::joined)
@@ -62,7 +62,7 @@ impl<B: Backend> Block<B> {
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
         let x = x + self.attn.project(joined, dropout);
-        let mixed = self.mlp.forward(self.norm2.forward(x.clone()), dropout);
+        let mixed = self.mlp.forward(normalise(&self.norm2, x.clone()), dropout);
         x + mixed
     }
 

@@ -46,7 +46,6 @@
 //! * It downloads nothing, and reads no files but CLIP's; its data is compiled in.
 //! * It does not augment, shuffle or batch; the order of data is the trainer's.
 
-mod activation;
 mod attention;
 mod block;
 mod block_config;
@@ -61,6 +60,7 @@ mod init;
 mod initial;
 mod loss;
 mod mlp;
+mod norm;
 mod patches;
 mod plain_file;
 mod readout;
@@ -70,7 +70,6 @@ mod stage;
 mod vit;
 mod vit_config;
 
-pub use activation::Activation;
 pub use attention::Attention;
 pub use block::Block;
 pub use clip::{
@@ -80,6 +79,7 @@ pub use clip::{
 pub use conv_net::ConvNet;
 pub use conv_net_config::ConvNetConfig;
 pub use cut::Cut;
+pub use dacapo_ops::Activation;
 pub use digits::Digits;
 pub use error::ModelsError;
 pub use loss::{count_correct, cross_entropy};

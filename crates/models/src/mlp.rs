@@ -1,9 +1,9 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
+use dacapo_ops::{Activation, activate};
 use dacapo_rng::DropoutKey;
 
-use crate::Activation;
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
 
@@ -34,7 +34,8 @@ impl<B: Backend> Mlp<B> {
 
     /// `[n, tokens, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
-        let hidden = self.activation.forward(self.fc1.forward(x, dropout));
+        let (hidden, bias) = self.fc1.forward_unbiased(x, dropout);
+        let hidden = activate(hidden, bias, self.activation);
         let y = self.fc2.forward(hidden, dropout);
         self.dropout.apply(y, dropout)
     }

@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, DoraTargets, set_precision};
 use dacapo_ops::Precision;
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::initial::{Drawn, Initial};
+use crate::norm::{layer_norm_of, normalise};
 use crate::patches::patches;
 use crate::{Block, ModelsError, VitConfig};
 
@@ -59,7 +60,7 @@ impl<B: Backend> Vit<B> {
             blocks: (0..config.blocks)
                 .map(|i| Block::init(&config.block(), &format!("blocks.{i}"), initial))
                 .collect(),
-            norm: LayerNormConfig::new(d).init(device),
+            norm: layer_norm_of(d, device),
             head: initial.linear(d, config.classes, true),
             config: config.clone(),
         })
@@ -99,7 +100,7 @@ impl<B: Backend> Vit<B> {
         // The head reads the class token only, and the norm works token by
         // token: there is no need to normalise the others.
         let class = x.slice([0..n, 0..1, 0..d]);
-        let class = self.norm.forward(class).reshape([n, d]);
+        let class = normalise(&self.norm, class).reshape([n, d]);
         self.head.forward(class, dropout)
     }
 

@@ -17,6 +17,7 @@ use burn::backend::Autodiff;
 use burn::tensor::{FloatDType, TensorMetadata, backend::Backend, ops::FloatTensor};
 use burn_flex::Flex;
 
+use crate::fused::FusedKernels;
 use crate::{PlannedMatmul, Precision, autodiff::device};
 
 /// `$body` with `$kernels` standing for the backend with kernels whose tensors `$backend` has, or
@@ -27,7 +28,7 @@ macro_rules! with_kernels {
     (@one $found:lifetime, $backend:ty, $candidate:ty, $kernels:ident => $body:expr) => {
         if $crate::dispatch::has_tensors_of::<$backend, $candidate>() {
             type $kernels = $candidate;
-            break $found $body;
+            break $found ($body);
         }
     };
     (@both $found:lifetime, $backend:ty, $candidate:ty, $kernels:ident => $body:expr) => {
@@ -58,12 +59,54 @@ macro_rules! with_kernels {
 /// No backend has kernels without its feature.
 #[cfg(not(feature = "cube"))]
 macro_rules! with_kernels {
+    (inner $backend:ty, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
+        $otherwise
+    };
     ($backend:ty, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
         $otherwise
     };
 }
-#[cfg(feature = "cube")]
 pub(crate) use with_kernels;
+
+/// `$body` with `$kernels` standing for the backend with fused operations whose tensors
+/// `$backend` has, the host's among them, if it takes the tensor `$x`; else `$otherwise`. In
+/// `$body` [`same`] does what it does in [`with_kernels`].
+macro_rules! with_fused {
+    (@one $found:lifetime, $backend:ty, $x:expr, $candidate:ty, $kernels:ident => $body:expr) => {
+        if $crate::dispatch::takes::<$backend, $candidate>($x) {
+            type $kernels = $candidate;
+            break $found ($body);
+        }
+    };
+    ($backend:ty, $x:expr, $kernels:ident => $body:expr, otherwise $otherwise:expr) => {
+        'fused: {
+            #[cfg(feature = "cuda")]
+            with_fused!(@one 'fused, $backend, $x, burn_cuda::Cuda, $kernels => $body);
+            #[cfg(feature = "cuda")]
+            with_fused!(
+                @one 'fused, $backend, $x, burn::backend::Autodiff<burn_cuda::Cuda>, $kernels => $body
+            );
+            #[cfg(feature = "wgpu")]
+            with_fused!(@one 'fused, $backend, $x, burn_wgpu::Wgpu, $kernels => $body);
+            #[cfg(feature = "wgpu")]
+            with_fused!(
+                @one 'fused, $backend, $x, burn::backend::Autodiff<burn_wgpu::Wgpu>, $kernels => $body
+            );
+            with_fused!(@one 'fused, $backend, $x, burn_flex::Flex, $kernels => $body);
+            with_fused!(
+                @one 'fused, $backend, $x, burn::backend::Autodiff<burn_flex::Flex>, $kernels => $body
+            );
+            $otherwise
+        }
+    };
+}
+pub(crate) use with_fused;
+
+/// Whether tensors of `B` are those of `K`, and `K` takes `x`.
+pub(crate) fn takes<B: Backend, K: FusedKernels>(x: &FloatTensor<B>) -> bool {
+    let x: &dyn Any = x;
+    x.downcast_ref::<FloatTensor<K>>().is_some_and(K::takes)
+}
 
 /// Two operands.
 type Pair<B> = (FloatTensor<B>, FloatTensor<B>);

@@ -5,19 +5,24 @@
 //! so that equal inputs give equal bits in every process, at a known precision and speed. They
 //! are differentiable, and the products of their backward passes go through the same plan.
 //!
-//! On a CubeCL backend, with or without `Autodiff`, three more operations run by kernels of
-//! `dacapo-kernels`, whose versions the plan names too: [`dora_merge`] is DoRA's merged weight with
-//! its gradients, [`dropout`] multiplies by a mask that is made on the device, and [`adamw_step`]
-//! is an optimizer step of many tensors in a few launches. Everywhere else, and for float types
-//! that a kernel does not take, they decline, and their callers' plain tensor operations compute.
-//! Masks and steps have the bits of those; a merge sums in another order.
+//! [`layer_norm`], [`activate`] and [`scaled_softmax`] are what a transformer block computes between
+//! its products, each in one pass over its tensors, forward and backward: by kernels of
+//! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
+//! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
+//!
+//! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
+//! [`dora_merge`] is DoRA's merged weight with its gradients, [`dropout`] multiplies by a mask that
+//! is made on the device, and [`adamw_step`], on `Flex` a loop, too, is an optimizer step of many
+//! tensors in a few launches. Everywhere else, and for float types that a kernel does not take,
+//! they decline, and their callers' plain tensor operations compute. Masks and steps have the bits
+//! of those; a merge sums in another order.
 //!
 //! # Where a product is computed how
 //!
 //! | backend | precision | computed by |
 //! |---|---|---|
 //! | a CubeCL backend (feature `cuda`, or `wgpu` for tests), with or without `Autodiff` | those that the device has | the plan |
-//! | `Flex`, with or without `Autodiff` | `F32` | Burn's own operations, to the bit |
+//! | `Flex`, with or without `Autodiff` | `F32` | Burn's own products, to the bit |
 //! | | `Tf32`, `Bf16` | operands rounded on the host, then Burn's product in f32: the oracle of the GPU's |
 //! | any other | `F32` | Burn's own operations |
 //! | | `Tf32`, `Bf16` | refused with a panic |
@@ -31,8 +36,10 @@
 //! * Precision is that of products of f32 matrices. What is stored stays f32, and so do sums
 //!   inside a product and every other operation. Tensors of another float type are multiplied in
 //!   their own, whatever the precision.
-//! * Nothing is tuned or measured at run time. A product's kernel depends on shapes, strides,
-//!   precision and the device's properties.
+//! * Nothing is tuned or measured at run time. A product's kernel, and into how many parts of k it
+//!   is split, depends on shapes, strides, precision and the device's properties.
+//! * On the host no bit of a loop depends on the number of threads, nor on the machine's vector
+//!   instructions.
 //! * A tensor that needs no gradient costs nothing in the backward pass.
 //!
 //! # What this crate does not do
@@ -40,12 +47,15 @@
 //! * It does not choose a precision, and does not cast models.
 //! * It does not plan convolutions or reductions; those are Burn's.
 
+mod activation;
 mod adamw;
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
 mod dispatch;
 mod dropout;
+mod fused;
+mod host;
 mod linear;
 mod matmul;
 mod merge;
@@ -55,8 +65,10 @@ mod planned_matmul;
 mod precision;
 mod work_queue;
 
+pub use activation::Activation;
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
+pub use fused::{activate, layer_norm, scaled_softmax};
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};

@@ -5,9 +5,9 @@ use crate::{Precision, dispatch};
 /// `x W + bias` `[.., out]` for `x` `[.., in]`, `weight` `[in, out]` and `bias` `[out]`,
 /// differentiable in all three.
 ///
-/// On a backend with a plan all leading dimensions of `x` are rows of one product, as are those
-/// of its gradients: the gradient of `weight` is one product over all rows, and not formed if
-/// `weight` needs none. Elsewhere, in f32, this is [`burn::tensor::module::linear`].
+/// All leading dimensions of `x` are rows of one product, as are those of its gradients: the
+/// gradient of `weight` is one product over all rows, and not formed if `weight` needs none.
+/// Without a plan, in f32, that product is [`burn::tensor::module::linear`].
 ///
 /// # Panics
 /// If the shapes do not fit, or the device does not have `precision`.
@@ -25,13 +25,14 @@ pub fn linear<B: Backend, const D: usize>(
          found {dims:?} and {:?}",
         bias.as_ref().map(Tensor::dims)
     );
-    if !dispatch::is_planned::<B>(precision) {
-        return module::linear(x, weight, bias);
-    }
     let rows = dims[..D - 1].iter().product::<usize>();
     dims[D - 1] = d_out;
+    let x = x.reshape([rows, d_in]);
+    if !dispatch::is_planned::<B>(precision) {
+        return module::linear(x, weight, bias).reshape(dims);
+    }
     let operands = (
-        x.reshape([rows, d_in]).into_primitive().tensor(),
+        x.into_primitive().tensor(),
         weight.into_primitive().tensor(),
     );
     let Ok(product) = dispatch::product::<B>(operands, precision) else {

@@ -1,5 +1,5 @@
-//! On a backend with a kernel for many parameters: the bits of the single steps.
-#![cfg(any(feature = "cuda", feature = "wgpu"))]
+//! On a backend with a step of its own: the bits of the single steps by tensor operations. On the
+//! host always, on a GPU, or on Vulkan's software driver, with its feature.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,13 @@ use dacapo_optim::{
 };
 
 #[cfg(feature = "cuda")]
-type Gpu = burn_cuda::Cuda;
-#[cfg(not(feature = "cuda"))]
-type Gpu = burn_wgpu::Wgpu;
+type Device = burn_cuda::Cuda;
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+type Device = burn_wgpu::Wgpu;
+#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+type Device = burn_flex::Flex;
 
-type Tensors = BTreeMap<String, Tensor<Gpu, 1>>;
+type Tensors = BTreeMap<String, Tensor<Device, 1>>;
 
 fn draw(specs: &BTreeMap<String, ParamSpec>, state: &mut u64) -> Tensors {
     let mut next = || {
@@ -33,12 +35,12 @@ fn draw(specs: &BTreeMap<String, ParamSpec>, state: &mut u64) -> Tensors {
         .collect()
 }
 
-fn bits(tensor: &Tensor<Gpu, 1>) -> Vec<u32> {
+fn bits(tensor: &Tensor<Device, 1>) -> Vec<u32> {
     let values: Vec<f32> = tensor.to_data().to_vec().expect("f32");
     values.into_iter().map(f32::to_bits).collect()
 }
 
-fn moment_bits(moments: &Moments<Gpu>) -> Vec<Vec<u32>> {
+fn moment_bits(moments: &Moments<Device>) -> Vec<Vec<u32>> {
     [&moments.exp_avg, &moments.exp_avg_sq]
         .into_iter()
         .chain(&moments.max_exp_avg_sq)
@@ -74,7 +76,7 @@ fn many_at_once_differ_from_one_by_one() {
     let adamw = AdamW::new(config).expect("it is valid");
     let mut seed = 1;
     let mut params = draw(&specs, &mut seed);
-    let mut state: AdamWState<Gpu> = adamw.init(&specs, &Default::default()).expect("valid");
+    let mut state: AdamWState<Device> = adamw.init(&specs, &Default::default()).expect("valid");
     for _ in 0..4 {
         let grads = draw(&specs, &mut seed);
         let mut wanted = BTreeMap::new();
@@ -104,7 +106,7 @@ fn many_at_once_differ_from_one_by_one() {
 #[test]
 fn f64_is_rounded_to_f32() {
     let device = Default::default();
-    if !Gpu::supports_dtype(&device, DType::F64) {
+    if !Device::supports_dtype(&device, DType::F64) {
         return;
     }
     let specs = BTreeMap::from([("p".to_owned(), ParamSpec::new([5], DType::F64))]);
@@ -131,7 +133,7 @@ fn old_values_change_under_whoever_holds_them() {
     let adamw = AdamW::new(AdamWConfig::default()).expect("it is valid");
     let mut seed = 2;
     let (params, grads) = (draw(&specs, &mut seed), draw(&specs, &mut seed));
-    let state: AdamWState<Gpu> = adamw.init(&specs, &Default::default()).expect("valid");
+    let state: AdamWState<Device> = adamw.init(&specs, &Default::default()).expect("valid");
     let before = (bits(&params["p"]), moment_bits(&state.moments()["p"]));
     let (kept_params, kept_state) = (params.clone(), state.clone());
     let (stepped, _, _) = adamw.step(state, params, grads, 1.0).expect("a step");
@@ -153,7 +155,7 @@ fn state_without_tensors_cannot_be_recorded() {
         momentum: 0.9,
         ..SgdConfig::default()
     };
-    let mut sgd = Optimizer::<Gpu>::new(&config.into(), &specs, &Default::default()).unwrap();
+    let mut sgd = Optimizer::<Device>::new(&config.into(), &specs, &Default::default()).unwrap();
     let record = sgd.to_record().unwrap();
     assert_eq!(record.sgd().unwrap().params["p"].momentum_buffer, None);
     let (params, grads) = (draw(&specs, &mut 1), draw(&specs, &mut 2));

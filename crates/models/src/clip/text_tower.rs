@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNorm;
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear};
 use dacapo_rng::DropoutKey;
 
 use super::{ClipConfig, TokenBatch};
 use crate::initial::Initial;
+use crate::norm::{layer_norm_of, normalise};
 use crate::readout::Readout;
 use crate::{Block, Cut, Stage};
 
@@ -30,7 +31,7 @@ impl<B: Backend> TextTower<B> {
     pub(super) fn init(config: &ClipConfig, initial: &mut impl Initial<B>) -> Self {
         let d = config.text.d_model;
         let block = config.block(&config.text, true);
-        let norm = LayerNormConfig::new(d).init(initial.device());
+        let norm = layer_norm_of(d, initial.device());
         Self {
             token_embed: initial.tokens([config.vocabulary, d]),
             positions: initial.tokens([1, config.context, d]),
@@ -80,7 +81,7 @@ impl<B: Backend> TextTower<B> {
         let readout = Readout::At(texts.ends());
         let stage = stage.advance(&self.blocks, cut, end, &readout, dropout);
         let [n, _, d] = stage.stream.dims();
-        let end = self.norm.forward(stage.stream).reshape([n, d]);
+        let end = normalise(&self.norm, stage.stream).reshape([n, d]);
         self.projection.forward(end, dropout)
     }
 

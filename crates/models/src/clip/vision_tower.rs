@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear};
 use dacapo_rng::DropoutKey;
 
 use super::ClipConfig;
 use crate::initial::Initial;
+use crate::norm::{layer_norm_of, normalise};
 use crate::patches::patches;
 use crate::readout::Readout;
 use crate::{Block, Cut, Stage};
@@ -39,8 +40,8 @@ impl<B: Backend> VisionTower<B> {
         let d = config.vision.d_model;
         let patch = 3 * config.patch_size * config.patch_size;
         let block = config.block(&config.vision, false);
-        let norm = LayerNormConfig::new(d);
-        let (norm_pre, norm_post) = (norm.init(initial.device()), norm.init(initial.device()));
+        let norm = || layer_norm_of(d, initial.device());
+        let (norm_pre, norm_post) = (norm(), norm());
         Self {
             patch_embed: initial.linear(patch, d, false),
             class_token: initial.tokens([1, 1, d]),
@@ -83,7 +84,7 @@ impl<B: Backend> VisionTower<B> {
         let end = Cut::block(self.blocks.len());
         let stage = stage.advance(&self.blocks, cut, end, &Readout::First, dropout);
         let [n, _, d] = stage.stream.dims();
-        let class = self.norm_post.forward(stage.stream).reshape([n, d]);
+        let class = normalise(&self.norm_post, stage.stream).reshape([n, d]);
         self.projection.forward(class, dropout)
     }
 
@@ -101,7 +102,7 @@ impl<B: Backend> VisionTower<B> {
         let d = tokens.dims()[2];
         let class = self.class_token.val().expand([n, 1, d]);
         let x = Tensor::cat(vec![class, tokens], 1) + self.positions.val();
-        self.norm_pre.forward(x)
+        normalise(&self.norm_pre, x)
     }
 
     pub(super) fn map_linears<F>(self, f: &mut F) -> Result<Self, DoraError>

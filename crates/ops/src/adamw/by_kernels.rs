@@ -1,9 +1,10 @@
 //! The step by the kernel of whichever backend the tensors belong to.
 
 use burn::tensor::{DType, Tensor, TensorPrimitive, backend::Backend, ops::FloatTensor};
+use burn_flex::Flex;
 
 use super::{AdamWKernels, AdamWStep, AdamWStepped, StateTensors, StepTensors};
-use crate::dispatch::{same, with_kernels};
+use crate::dispatch::{has_tensors_of, same, with_kernels};
 
 type Steps<B> = Vec<AdamWStep<B>>;
 
@@ -11,7 +12,12 @@ pub(super) fn stepped<B: Backend>(steps: Steps<B>) -> Result<Vec<AdamWStepped<B>
     if steps.iter().any(|step| !is_f32(step)) {
         return Err(steps);
     }
-    with_kernels!(inner B, K => Ok(stepped_by::<B, K>(steps)), otherwise Err(steps))
+    with_kernels!(inner B, K => Ok(stepped_by::<B, K>(steps)), otherwise {
+        match has_tensors_of::<B, Flex>() {
+            true => Ok(stepped_by::<B, Flex>(steps)),
+            false => Err(steps),
+        }
+    })
 }
 
 fn is_f32<B: Backend>(step: &AdamWStep<B>) -> bool {

@@ -1,33 +1,26 @@
 //! AdamW's step of many tensors at once.
 
-#[cfg(feature = "cube")]
 mod adamw_kernels;
 mod adamw_step;
 mod adamw_stepped;
-#[cfg(feature = "cube")]
 mod by_kernels;
 #[cfg(feature = "cube")]
 mod cube;
-#[cfg(feature = "cube")]
+mod host;
 mod state_tensors;
-#[cfg(feature = "cube")]
 mod step_tensors;
 
 use burn::tensor::backend::Backend;
 
-#[cfg(feature = "cube")]
 pub(crate) use adamw_kernels::AdamWKernels;
 pub use adamw_step::AdamWStep;
 pub use adamw_stepped::AdamWStepped;
-#[cfg(feature = "cube")]
 use by_kernels::stepped;
-#[cfg(feature = "cube")]
 pub(crate) use state_tensors::StateTensors;
-#[cfg(feature = "cube")]
 pub(crate) use step_tensors::StepTensors;
 
-/// One AdamW step of every tensor in a few launches, in their order: the operations of
-/// `dacapo_optim::adamw_step`, with equal bits on the same device.
+/// One AdamW step of every tensor, in their order, on a GPU in a few launches and on `Flex` in one
+/// loop: the operations of `dacapo_optim::adamw_step`, with equal bits on the same device.
 ///
 /// A parameter and its moments are overwritten where nobody else holds any of them; otherwise
 /// their step goes into new memory, and whoever holds the old ones keeps them as they are. New
@@ -47,12 +40,4 @@ pub fn adamw_step<B: Backend>(
         step.check(index);
     }
     stepped(steps)
-}
-
-/// No backend has the kernel without its feature.
-#[cfg(not(feature = "cube"))]
-fn stepped<B: Backend>(
-    steps: Vec<AdamWStep<B>>,
-) -> Result<Vec<AdamWStepped<B>>, Vec<AdamWStep<B>>> {
-    Err(steps)
 }

@@ -17,6 +17,7 @@ impl<T> StateTensors<T> {
         }
     }
 
+    #[cfg(feature = "cube")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         [&self.param, &self.exp_avg, &self.exp_avg_sq]
             .into_iter()

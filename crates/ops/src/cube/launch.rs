@@ -12,9 +12,12 @@ use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulProblem, M
 use cubek::matmul::launch::launch_ref;
 use cubek::std::InputBinding;
 
+use super::multiply_add::by_multiply_add;
 use super::operand::{is_aligned, is_transposed, readable};
 use super::strategy::strategy;
 use super::tiled::tiled;
+use dacapo_kernels::{RowShape, sum_parts::sum_parts};
+
 use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision};
 
 /// The product of two operands as `dtype`.
@@ -53,9 +56,23 @@ pub(super) fn product<R: CubeRuntime>(
         DType::F64 => Precision::F32,
         _ => Precision::Bf16,
     };
+    let plan = KernelPlan::current();
+    let parts = match (rank, dtype) {
+        (2, DType::F32) => plan.parts(&problem),
+        _ => 1,
+    };
+    let (lhs, rhs) = match parts {
+        1 => (lhs, rhs),
+        // A part's beginning lies at a multiple of 16 bytes, as the whole's.
+        _ => (
+            readable(split(lhs, 1, parts)),
+            readable(split(rhs, 0, parts)),
+        ),
+    };
     let mut refused = Vec::new();
-    for kernel in KernelPlan::current().kernels(precision, &problem) {
+    for kernel in plan.kernels(precision, &problem) {
         match launch(kernel, &lhs, &rhs, dtype) {
+            Ok(product) if parts > 1 => return added(product),
             Ok(product) => return product,
             Err(error) => refused.push(format!("{}: {error:?}", kernel.name())),
         }
@@ -67,6 +84,28 @@ pub(super) fn product<R: CubeRuntime>(
     )
 }
 
+/// A matrix as so many, each of a part of the dimension `along`.
+fn split<R: CubeRuntime>(mut matrix: CubeTensor<R>, along: usize, parts: usize) -> CubeTensor<R> {
+    let part = matrix.meta.shape()[along] / parts;
+    let stride = matrix.meta.strides()[along];
+    matrix.meta.shape_mut()[along] = part;
+    matrix.meta.insert(0, parts, part * stride);
+    matrix
+}
+
+/// The sum of the matrices of a product of parts.
+fn added<R: CubeRuntime>(parts: CubeTensor<R>) -> CubeTensor<R> {
+    let [count, m, n] = parts.meta.shape().dims();
+    let shape = RowShape {
+        rows: count as u64,
+        width: (m * n) as u64,
+    };
+    let sum = sum_parts(&parts.client, shape, &parts.handle)
+        .unwrap_or_else(|error| panic!("matmul: {error}"));
+    let (client, device) = (parts.client.clone(), parts.device.clone());
+    CubeTensor::new_contiguous(client, device, Shape::from(vec![m, n]), sum, parts.dtype)
+}
+
 /// The product of two [`readable`] operands by one kernel, if it can be set up.
 pub(super) fn launch<R: CubeRuntime>(
     kernel: Kernel,
@@ -74,6 +113,9 @@ pub(super) fn launch<R: CubeRuntime>(
     rhs: &CubeTensor<R>,
     dtype: DType,
 ) -> Result<CubeTensor<R>, MatmulSetupError> {
+    if kernel == Kernel::F32Product {
+        return by_multiply_add(lhs, rhs, dtype);
+    }
     let (client, device) = (lhs.client.clone(), lhs.device.clone());
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
     let out = empty_device_dtype(client.clone(), device, shape, dtype);
@@ -119,7 +161,7 @@ pub(super) fn launch<R: CubeRuntime>(
 }
 
 /// `[.., m, n]`, with the larger of both sizes in the dimensions before.
-fn result_shape(lhs: &Shape, rhs: &Shape) -> Shape {
+pub(super) fn result_shape(lhs: &Shape, rhs: &Shape) -> Shape {
     let rank = lhs.num_dims();
     let mut dims: Vec<usize> = (0..rank).map(|i| lhs[i].max(rhs[i])).collect();
     dims[rank - 2] = lhs[rank - 2];

@@ -1,6 +1,7 @@
 //! Planned products on CubeCL backends.
 
 mod launch;
+mod multiply_add;
 mod operand;
 mod strategy;
 #[cfg(test)]

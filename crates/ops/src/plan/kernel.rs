@@ -1,7 +1,8 @@
 use super::Tiling;
 
-/// A matrix product kernel of cubek, by the name of its launch strategy: with the tiling that is
-/// given, or with cubek's inferred one, which depends on shapes, types and device properties only.
+/// A matrix product kernel: dacapo's own, or one of cubek's by the name of its launch strategy, with
+/// the tiling that is given or with cubek's inferred one, which depends on shapes, types and device
+/// properties only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kernel {
     /// As `DoubleTmaMma`; a cube computes 128x128 elements, a warp 64x64.
@@ -30,6 +31,8 @@ pub enum Kernel {
     SimpleCyclicMma,
     /// Tensor cores (`wmma`), one stage; reads any layout.
     SimpleCyclicCmma,
+    /// Multiply and add in each unit (`dacapo_kernels::f32_product`); f32, whole vectors of four.
+    F32Product,
     /// Multiply and add in each unit, two stages.
     DoubleUnit,
     /// Multiply and add in each unit, one stage.
@@ -42,7 +45,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel that a plan can name.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DoubleTmaMma128x128,
         Self::DoubleTmaMma256x64,
         Self::SpecializedTmaMma256x64,
@@ -56,6 +59,7 @@ impl Kernel {
         Self::SimpleCyclicMmaMulti,
         Self::SimpleCyclicMma,
         Self::SimpleCyclicCmma,
+        Self::F32Product,
         Self::DoubleUnit,
         Self::SimpleUnit,
         Self::SimpleUnitMin,
@@ -78,6 +82,7 @@ impl Kernel {
             Self::SimpleCyclicMmaMulti => "simple_cyclic_mma_multi",
             Self::SimpleCyclicMma => "simple_cyclic_mma",
             Self::SimpleCyclicCmma => "simple_cyclic_cmma",
+            Self::F32Product => "f32_product",
             Self::DoubleUnit => "double_unit",
             Self::SimpleUnit => "simple_unit",
             Self::SimpleUnitMin => "simple_unit_min",
@@ -98,7 +103,11 @@ impl Kernel {
     pub fn uses_tensor_cores(self) -> bool {
         !matches!(
             self,
-            Self::DoubleUnit | Self::SimpleUnit | Self::SimpleUnitMin | Self::Naive
+            Self::F32Product
+                | Self::DoubleUnit
+                | Self::SimpleUnit
+                | Self::SimpleUnitMin
+                | Self::Naive
         )
     }
 

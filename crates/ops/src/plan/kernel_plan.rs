@@ -18,7 +18,23 @@ const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
 /// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
 /// that grows with every change of its bits.
-const FUSED: [(&str, u32); 3] = [("dora_merge", 2), ("dropout_mask", 1), ("adamw_step", 1)];
+const FUSED: [(&str, u32); 8] = [
+    ("dora_merge", 2),
+    ("dropout_mask", 1),
+    ("adamw_step", 1),
+    ("layer_norm", 1),
+    ("activation", 1),
+    ("softmax", 1),
+    ("sum_parts", 1),
+    ("f32_product", 1),
+];
+
+/// A tile of a result that is split, each of whose parts occupies a processor.
+const TILE: usize = 128;
+/// Tiles of all parts together.
+const MOST_TILES: usize = 256;
+/// The least of k in a part.
+const LEAST_PART: usize = 256;
 
 impl KernelPlan {
     /// The plan of this version.
@@ -56,15 +72,36 @@ impl KernelPlan {
             .filter(move |kernel| aligned || !kernel.uses_tma())
     }
 
+    /// Into how many products of parts of k a product is split, whose results are then added in
+    /// their order: where its result alone would occupy a small part of a GPU.
+    pub fn parts(&self, shape: &MatmulShape) -> usize {
+        let MatmulShape { batch, m, k, n, .. } = *shape;
+        let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
+        let mut parts = 1;
+        // Parts of whole vectors, as the tensor memory accelerator wants them.
+        while batch == 1
+            && 2 * parts * tiles <= MOST_TILES
+            && k / (2 * parts) >= LEAST_PART
+            && k.is_multiple_of(8 * parts)
+        {
+            parts *= 2;
+        }
+        parts
+    }
+
     /// The whole plan as text, the same for ever for the same plan.
     pub fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "kernel plan 3: {VERSIONS}; sums and results f32; first kernel that can be set up"
+                "kernel plan 4: {VERSIONS}; sums and results f32; first kernel that can be set up"
             ),
             format!("in place of tensor operations: {}", fused_text()),
             "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
         ];
+        lines.push(format!(
+            "split: one product to f32, into 2^i parts of k, most with at most {MOST_TILES} tiles of \
+             {TILE} x {TILE} in all, {LEAST_PART} and a multiple of 4 of k each"
+        ));
         lines.extend(
             ShapeClass::ALL.map(|class| format!("class {}: {}", class.name(), class.definition())),
         );
@@ -141,6 +178,27 @@ mod tests {
     }
 
     #[test]
+    fn part_is_too_small_or_uneven() {
+        let plan = KernelPlan::current();
+        for (m, k, n, expected) in [
+            (64, 1024, 4096, 4),
+            (64, 4096, 1024, 16),
+            (1024, 16448, 1024, 4),
+            (16448, 1024, 4096, 1),
+            (64, 511, 64, 1),
+            (64, 1022, 64, 1),
+            (64, 516, 64, 1),
+            (64, 520, 64, 2),
+            (1, 1 << 20, 1, 256),
+        ] {
+            let found = plan.parts(&shape(1, m, k, n));
+            assert_eq!(found, expected, "{m}x{k}x{n}");
+            assert!(k % found == 0 && (found == 1 || k / found % 4 == 0));
+        }
+        assert_eq!(plan.parts(&shape(2, 64, 4096, 64)), 1);
+    }
+
+    #[test]
     fn precision_is_another_than_declared() {
         for row in KernelPlan::current().rows() {
             for kernel in row.kernels {
@@ -186,7 +244,7 @@ mod tests {
     fn plan_changes_without_notice() {
         // A change of the table is a change of every GPU run's identity: write the new hash here
         // and into the changelog.
-        assert_eq!(&KernelPlan::current().hash()[..16], "55fbbdc41e430d27");
+        assert_eq!(&KernelPlan::current().hash()[..16], "bdb4320c39700bba");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The table itself. Rates were measured with `matmul_plan` of the crate `dacapo-benches`.
 
 use super::Kernel::{
-    DoubleTmaMma, DoubleTmaMma128x128, DoubleTmaMma256x64, Naive, SimpleCyclicCmma,
+    DoubleTmaMma, DoubleTmaMma128x128, DoubleTmaMma256x64, F32Product, Naive, SimpleCyclicCmma,
     SimpleCyclicMma, SimpleUnit, SpecializedTmaMma, SpecializedTmaMma256x64,
     SpecializedTmaMma256x128, SpecializedTmaMma256x128Shallow,
 };
@@ -11,8 +11,8 @@ use crate::Precision::{self, Bf16, F32, Tf32};
 
 /// First match first.
 pub(super) const TABLE: &[PlanRow] = &[
-    row(F32, Large, None, &[SimpleUnit, Naive]),
-    row(F32, Small, None, &[SimpleUnit, Naive]),
+    row(F32, Large, None, &[F32Product, SimpleUnit, Naive]),
+    row(F32, Small, None, &[F32Product, SimpleUnit, Naive]),
     row(F32, Batched, None, &[SimpleUnit, Naive]),
     row(
         Tf32,

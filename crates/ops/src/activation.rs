@@ -1,8 +1,3 @@
-use burn::tensor::{
-    Tensor,
-    activation::{gelu, sigmoid},
-    backend::Backend,
-};
 use serde::{Deserialize, Serialize};
 
 /// What stands between the two layers of a perceptron.
@@ -15,13 +10,4 @@ pub enum Activation {
     Gelu,
     /// x·sigmoid(1.702·x), the approximation that OpenAI's CLIP was trained with.
     QuickGelu,
-}
-
-impl Activation {
-    pub(crate) fn forward<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
-        match self {
-            Self::Gelu => gelu(x),
-            Self::QuickGelu => sigmoid(x.clone().mul_scalar(1.702)) * x,
-        }
-    }
 }

@@ -1,0 +1,239 @@
+//! The operations on `Flex` tensors.
+
+use burn::tensor::{Bytes, DType, Shape, ops::FloatTensor};
+use burn_flex::{Flex, FlexTensor, Layout};
+
+use super::{lanes, math};
+use crate::Activation;
+use crate::fused::{FusedKernels, Normalised};
+use crate::host::{each, each_with_stats, sum_rows, values};
+
+fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
+
+fn width(tensor: &FlexTensor) -> usize {
+    let shape = tensor.layout().shape();
+    shape[shape.num_dims() - 1]
+}
+
+/// `f(x + bias)` of each element, times `dy` if there is one.
+fn element_wise(
+    x: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    dy: Option<&FlexTensor>,
+    f: impl Fn(f32) -> f32 + Sync,
+) -> FlexTensor {
+    let width = width(x);
+    let shape = x.layout().shape().clone();
+    let (x, bias, dy) = (values(x), bias.map(values), dy.map(values));
+    let mut out = vec![0.0; x.len()];
+    each(&mut out, width, |first, out| {
+        let x = &x[first * width..][..out.len()];
+        match bias {
+            None => {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = f(*x);
+                }
+            }
+            Some(bias) => {
+                for (out, x) in out.chunks_mut(width).zip(x.chunks(width)) {
+                    for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
+                        *out = f(x + bias);
+                    }
+                }
+            }
+        }
+        if let Some(dy) = dy {
+            for (out, dy) in out.iter_mut().zip(&dy[first * width..]) {
+                *out *= dy;
+            }
+        }
+    });
+    tensor(out, shape)
+}
+
+impl FusedKernels for Flex {
+    fn takes(x: &FloatTensor<Self>) -> bool {
+        x.dtype() == DType::F32 && x.layout().num_elements() > 0
+    }
+
+    fn normalise(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: Option<FloatTensor<Self>>,
+        eps: f64,
+    ) -> Normalised<FloatTensor<Self>> {
+        let (x, gamma) = (x.to_contiguous(), gamma.to_contiguous());
+        let beta = beta.map(|beta| beta.to_contiguous());
+        let (shape, width, eps) = (x.layout().shape().clone(), width(&x), eps as f32);
+        let (x, gamma, beta) = (values(&x), values(&gamma), beta.as_ref().map(values));
+        let (rows, count) = (x.len() / width, width as f32);
+        let mut y = vec![0.0; x.len()];
+        let (mut means, mut rstds) = (vec![0.0; rows], vec![0.0; rows]);
+        each_with_stats(
+            &mut y,
+            width,
+            [&mut means, &mut rstds],
+            |first, y, [means, rstds]| {
+                let x = x[first * width..].chunks_exact(width);
+                let stats = means.iter_mut().zip(rstds);
+                for ((y, x), (to_mean, to_rstd)) in y.chunks_exact_mut(width).zip(x).zip(stats) {
+                    let mean = lanes::sum(x, |x| x) / count;
+                    let variance = lanes::sum(x, |x| (x - mean) * (x - mean)) / count;
+                    let rstd = 1.0 / (variance + eps).sqrt();
+                    for ((y, x), gamma) in y.iter_mut().zip(x).zip(gamma) {
+                        *y = (x - mean) * rstd * gamma;
+                    }
+                    if let Some(beta) = beta {
+                        for (y, beta) in y.iter_mut().zip(beta) {
+                            *y += beta;
+                        }
+                    }
+                    (*to_mean, *to_rstd) = (mean, rstd);
+                }
+            },
+        );
+        let stat = |values| tensor(values, Shape::from(vec![rows]));
+        Normalised {
+            y: tensor(y, shape),
+            mean: stat(means),
+            rstd: stat(rstds),
+        }
+    }
+
+    fn normalise_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        [mean, rstd]: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (x, gamma, dy) = (x.to_contiguous(), gamma.to_contiguous(), dy.to_contiguous());
+        let (shape, width) = (x.layout().shape().clone(), width(&x));
+        let (x, gamma, dy) = (values(&x), values(&gamma), values(&dy));
+        let (means, rstds, count) = (values(&mean), values(&rstd), width as f32);
+        let mut dx = vec![0.0; x.len()];
+        each(&mut dx, width, |first, dx| {
+            let rows = x[first * width..].chunks_exact(width);
+            let rows = rows.zip(dy[first * width..].chunks_exact(width));
+            let stats = means[first..].iter().zip(&rstds[first..]);
+            for ((dx, (x, dy)), (mean, rstd)) in dx.chunks_exact_mut(width).zip(rows).zip(stats) {
+                let h = |x: f32| (x - mean) * rstd;
+                let sum = lanes::sum_two(dy, gamma, |dy, gamma| dy * gamma) / count;
+                let along =
+                    lanes::sum_three(dy, gamma, x, |dy, gamma, x| dy * gamma * h(x)) / count;
+                for (((dx, x), dy), gamma) in dx.iter_mut().zip(x).zip(dy).zip(gamma) {
+                    *dx = (dy * gamma - sum - h(*x) * along) * rstd;
+                }
+            }
+        });
+        tensor(dx, shape)
+    }
+
+    fn normalise_parameters_backward(
+        x: FloatTensor<Self>,
+        [mean, rstd]: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2] {
+        let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
+        let width = width(&x);
+        let (x, dy) = (values(&x), values(&dy));
+        let (means, rstds) = (values(&mean), values(&rstd));
+        let mut sums = sum_rows(x.len() / width, 2 * width, |row, sums| {
+            let (x, dy) = (&x[row * width..][..width], &dy[row * width..][..width]);
+            let (mean, rstd) = (means[row], rstds[row]);
+            let (gammas, betas) = sums.split_at_mut(width);
+            for (((gamma, beta), x), dy) in gammas.iter_mut().zip(betas).zip(x).zip(dy) {
+                *gamma += dy * ((x - mean) * rstd);
+                *beta += dy;
+            }
+        });
+        let beta = sums.split_off(width);
+        [sums, beta].map(|sum| tensor(sum, Shape::from(vec![width])))
+    }
+
+    fn activate(
+        x: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+        match activation {
+            Activation::Gelu => element_wise(&x, bias.as_ref(), None, math::gelu),
+            Activation::QuickGelu => element_wise(&x, bias.as_ref(), None, math::quick_gelu),
+        }
+    }
+
+    fn activate_backward(
+        x: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        dy: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+        let dy = Some(&dy.to_contiguous());
+        match activation {
+            Activation::Gelu => element_wise(&x, bias.as_ref(), dy, math::gelu_slope),
+            Activation::QuickGelu => element_wise(&x, bias.as_ref(), dy, math::quick_gelu_slope),
+        }
+    }
+
+    fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self> {
+        let dy = dy.to_contiguous();
+        let width = width(&dy);
+        let dy = values(&dy);
+        let sums = sum_rows(dy.len() / width, width, |row, sums| {
+            for (sum, dy) in sums.iter_mut().zip(&dy[row * width..]) {
+                *sum += dy;
+            }
+        });
+        tensor(sums, Shape::from(vec![width]))
+    }
+
+    fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let (shape, width, scale) = (x.layout().shape().clone(), width(&x), scale as f32);
+        let x = values(&x);
+        let mut y = vec![0.0; x.len()];
+        each(&mut y, width, |first, y| {
+            let rows = x[first * width..].chunks_exact(width);
+            for (y, x) in y.chunks_exact_mut(width).zip(rows) {
+                let most = lanes::largest(x);
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = math::exp(scale * (x - most));
+                }
+                let sum = lanes::sum(y, |y| y);
+                for y in y {
+                    *y /= sum;
+                }
+            }
+        });
+        tensor(y, shape)
+    }
+
+    fn scaled_softmax_backward(
+        y: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let (y, dy) = (y.to_contiguous(), dy.to_contiguous());
+        let (shape, width, scale) = (y.layout().shape().clone(), width(&y), scale as f32);
+        let (y, dy) = (values(&y), values(&dy));
+        let mut dx = vec![0.0; y.len()];
+        each(&mut dx, width, |first, dx| {
+            let rows = y[first * width..].chunks_exact(width);
+            let rows = rows.zip(dy[first * width..].chunks_exact(width));
+            for (dx, (y, dy)) in dx.chunks_exact_mut(width).zip(rows) {
+                let along = lanes::sum_two(y, dy, |y, dy| y * dy);
+                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+                    *dx = scale * y * (dy - along);
+                }
+            }
+        });
+        tensor(dx, shape)
+    }
+}

@@ -1,0 +1,19 @@
+//! Operations of a transformer block that read their tensors once or twice, where a chain of
+//! tensor operations would read and write them ten times.
+//!
+//! On a CubeCL backend they are kernels of `dacapo-kernels`; on `Flex`, loops over rows in this
+//! crate ([`host`]). Both take f32 only; everything else is Burn's own operations.
+
+mod activate;
+mod autodiff;
+#[cfg(feature = "cube")]
+mod cube;
+mod fused_kernels;
+mod host;
+mod layer_norm;
+mod softmax;
+
+pub use activate::activate;
+pub(crate) use fused_kernels::{FusedKernels, Normalised};
+pub use layer_norm::layer_norm;
+pub use softmax::scaled_softmax;

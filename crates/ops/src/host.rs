@@ -1,0 +1,128 @@
+//! Loops on the host: rows are dealt to threads in blocks of a fixed size, so that no bit depends
+//! on their number.
+
+use burn_flex::FlexTensor;
+use pulp::Arch;
+
+/// Elements of a block, about: what fits the first cache beside what is read.
+const BLOCK: usize = 4096;
+
+/// The elements of a contiguous f32 tensor.
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
+    let start = tensor.layout().start_offset();
+    &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+}
+
+/// Rows of a block.
+fn rows(width: usize) -> usize {
+    (BLOCK / width.max(1)).max(1)
+}
+
+/// Calls `f` with the number of the first row and the rows of each block of `out`, in any order
+/// and on any thread. `f` is compiled for the vector instructions that the machine has: inline
+/// what it calls.
+pub(crate) fn each<T: Send>(out: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let rows = rows(width);
+    let work = |(block, out): (usize, &mut [T])| {
+        Arch::new().dispatch(|| f(block * rows, out));
+    };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        out.par_chunks_mut(rows * width).enumerate().for_each(work);
+    }
+    #[cfg(not(feature = "rayon"))]
+    out.chunks_mut(rows * width).enumerate().for_each(work);
+}
+
+/// The same over a matrix `[rows, width]` and two numbers a row.
+pub(crate) fn each_with_stats(
+    out: &mut [f32],
+    width: usize,
+    [first, second]: [&mut [f32]; 2],
+    f: impl Fn(usize, &mut [f32], [&mut [f32]; 2]) + Sync,
+) {
+    let rows = rows(width);
+    let work =
+        |(block, (out, (first, second))): (usize, (&mut [f32], (&mut [f32], &mut [f32])))| {
+            Arch::new().dispatch(|| f(block * rows, out, [first, second]));
+        };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let stats = first.par_chunks_mut(rows).zip(second.par_chunks_mut(rows));
+        out.par_chunks_mut(rows * width)
+            .zip(stats)
+            .enumerate()
+            .for_each(work);
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        let stats = first.chunks_mut(rows).zip(second.chunks_mut(rows));
+        out.chunks_mut(rows * width)
+            .zip(stats)
+            .enumerate()
+            .for_each(work);
+    }
+}
+
+/// The sum over all rows of what `f` adds for each: `f` gets a row's number and a sum of `out`
+/// numbers to add to. Rows are summed in blocks, and the blocks' sums in their order.
+pub(crate) fn sum_rows(count: usize, out: usize, f: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    /// Rows of a block: few enough for several threads, many enough to be worth one.
+    const ROWS: usize = 64;
+    let blocks = count.div_ceil(ROWS);
+    let mut sums = vec![0.0; blocks * out];
+    let work = |(block, sum): (usize, &mut [f32])| {
+        Arch::new().dispatch(|| {
+            for row in block * ROWS..count.min((block + 1) * ROWS) {
+                f(row, sum);
+            }
+        });
+    };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        sums.par_chunks_mut(out).enumerate().for_each(work);
+    }
+    #[cfg(not(feature = "rayon"))]
+    sums.chunks_mut(out).enumerate().for_each(work);
+    let mut total = vec![0.0; out];
+    for sum in sums.chunks(out) {
+        for (total, sum) in total.iter_mut().zip(sum) {
+            *total += sum;
+        }
+    }
+    total
+}
+
+/// Calls `f` with the place of the first element and the elements of each block of four lists, the
+/// last of which may be empty; else all have one length.
+pub(crate) fn each_of_four(
+    [a, b, c, d]: [&mut [f32]; 4],
+    f: impl Fn(usize, [&mut [f32]; 4]) + Sync,
+) {
+    type Four<'a> = (
+        (&'a mut [f32], &'a mut [f32]),
+        (&'a mut [f32], &'a mut [f32]),
+    );
+    let ends = a.len().div_ceil(BLOCK);
+    let mut last: Vec<&mut [f32]> = d.chunks_mut(BLOCK).collect();
+    last.resize_with(ends, Default::default);
+    let work = |(block, ((a, b), (c, d))): (usize, Four<'_>)| {
+        Arch::new().dispatch(|| f(block * BLOCK, [a, b, c, d]));
+    };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let first = a.par_chunks_mut(BLOCK).zip(b.par_chunks_mut(BLOCK));
+        let second = c.par_chunks_mut(BLOCK).zip(last);
+        first.zip(second).enumerate().for_each(work);
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        let first = a.chunks_mut(BLOCK).zip(b.chunks_mut(BLOCK));
+        let second = c.chunks_mut(BLOCK).zip(last);
+        first.zip(second).enumerate().for_each(work);
+    }
+}
