@@ -458,6 +458,55 @@ fn example_does_not_load() {
     }
 }
 
+/// Another process reads what the first has computed, and refuses what is damaged.
+#[test]
+fn prefix_in_a_folder_changes_bits_or_is_not_shared() {
+    let sandbox = small();
+    let run = |args: &[&str]| sandbox.run(args).expect_code(0).out;
+    let said = run(&["train", "run.toml", "--out", "whole"]);
+    assert!(said.contains("prefix   kept on the device"), "{said}");
+    let folder = ["--prefix-folder", "rows"];
+    let train = ["train", "run.toml", "--out"];
+    let files = || {
+        let entries = std::fs::read_dir(sandbox.path("rows")).expect("the folder is made");
+        let mut files: Vec<_> = entries
+            .map(|entry| {
+                let path = entry.expect("an entry").path();
+                let changed = path.metadata().and_then(|data| data.modified());
+                (path, changed.expect("a time"))
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    run(&[&train[..], &["first"], &folder].concat());
+    let written = files();
+    // The images and those of the RSA.
+    assert_eq!(written.len(), 2, "{written:?}");
+    run(&[&train[..], &["second", "--stop-after-step", "3"], &folder].concat());
+    run(&[&["resume", "second"], &folder[..]].concat());
+    assert_eq!(files(), written, "a file was written again");
+    for other in ["first", "second"] {
+        run(&["verify", "whole", other]);
+    }
+    // Another cut is another file.
+    let cut = ["--set", r#"adapt.targets=["visual.blocks.1.attn.key"]"#];
+    run(&[&train[..], &["cut"], &cut, &folder].concat());
+    assert_eq!(files().len(), 4);
+
+    let (path, _) = &written[0];
+    let mut bytes = std::fs::read(path).expect("it can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).expect("it can be written");
+    let refused = sandbox.run([&train[..], &["third"], &folder].concat());
+    let told = refused.expect_code(2).err;
+    assert!(told.contains("delete it"), "{told}");
+    std::fs::remove_file(path).expect("it can be deleted");
+    run(&[&train[..], &["fourth"], &folder].concat());
+    run(&["verify", "whole", "fourth"]);
+}
+
 /// It is no state: with it or without, stopped and resumed, branched off and disturbed.
 #[test]
 fn kept_prefix_changes_bits() {

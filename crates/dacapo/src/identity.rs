@@ -94,7 +94,7 @@ fn numerics<B: Backend>(device: &B::Device, precision: Precision) -> String {
     let a = tensor(67, 131, 0);
     let b = tensor(131, 45, 9_000);
     let product = matmul(a.clone(), b.clone(), precision);
-    let row = b.clone().slice([0..1]).flatten::<1>(0, 1);
+    let row = b.clone().narrow(0, 0, 1).flatten::<1>(0, 1);
     let positive = a.clone().abs() + 0.001;
     let results = [
         product.clone(),

@@ -1,9 +1,13 @@
 //! What the program trains, whatever that is.
 
+use dacapo_prefix::Place;
 use dacapo_trainer::{SettingChange, Task, Trainer, TrainerRecord};
 use serde_json::Value;
 
-use crate::{CliError, compute::Compute, config::RunConfig, digits::BaseRecord};
+use crate::{
+    CliError, compute::Compute, config::RunConfig, digits::BaseRecord,
+    prefix_keeping::PrefixKeeping,
+};
 
 /// A built-in job: what the program trains, set up from a configuration.
 pub trait Job<B: Compute>: Sized {
@@ -46,9 +50,14 @@ pub trait Job<B: Compute>: Sized {
     /// The run, to go on with it.
     fn trainer_mut(&mut self) -> &mut Trainer<B, Self::Task>;
 
-    /// Whether what a model computes before its first trainable tensor is kept from step to
-    /// step, if it has any. No bit depends on it.
-    fn keep_prefix(&self, _keep: bool) {}
+    /// Where what a model computes before its first trainable tensor is kept from step to step, if
+    /// it has any; said before the first step. No bit depends on it.
+    fn keep_prefix(&self, _keeping: &PrefixKeeping) {}
+
+    /// Where it is, once it was needed.
+    fn prefix_place(&self) -> Option<Place> {
+        None
+    }
 
     /// The data, in one line.
     fn data(&self) -> String;

@@ -31,6 +31,7 @@ pub mod digits;
 mod error;
 mod identity;
 pub mod job;
+mod prefix_keeping;
 mod setup;
 
 pub use dacapo_dora as dora;
@@ -46,6 +47,7 @@ pub use dacapo_things as things;
 pub use dacapo_trainer as trainer;
 pub use error::CliError;
 pub use identity::{identity, identity_in};
+pub use prefix_keeping::PrefixKeeping;
 
 /// The README's example compiles and holds.
 #[cfg(doctest)]

@@ -42,11 +42,11 @@ pub(crate) fn each_with_stats(
     [first, second]: [&mut [f32]; 2],
     f: impl Fn(usize, &mut [f32], [&mut [f32]; 2]) + Sync,
 ) {
+    type Part<'a> = (&'a mut [f32], (&'a mut [f32], &'a mut [f32]));
     let rows = rows(width);
-    let work =
-        |(block, (out, (first, second))): (usize, (&mut [f32], (&mut [f32], &mut [f32])))| {
-            Arch::new().dispatch(|| f(block * rows, out, [first, second]));
-        };
+    let work = |(block, (out, (first, second))): (usize, Part<'_>)| {
+        Arch::new().dispatch(|| f(block * rows, out, [first, second]));
+    };
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;

@@ -7,13 +7,27 @@
 //! row does not depend on its place and company in a micro-batch is checked on the model and the
 //! device in use before any row is kept.
 //!
+//! A set's rows are kept on the device, on the host or in a file, whichever is the first that has
+//! room ([`Limits`]). With a folder ([`PrefixCache::in_folder`]) they are written to a file in any
+//! case, and other processes read them from there: the file's name and header say everything
+//! that the rows depend on, every row carries a hash, and before a file is used its first rows
+//! are computed and compared. What does not fit is an error, never a guess.
+//!
 //! The cache is no state: it can be left out, lost or filled anew at any step.
 //!
 //! # What this crate does not do
 //! It knows no model: whoever calls it says how to compute a micro-batch, and must do so without
 //! dropout and from frozen tensors alone.
 
+mod limits;
 mod pieces;
+mod place;
 mod prefix_cache;
+mod prefix_error;
+mod row_file;
+mod row_format;
 
+pub use limits::Limits;
+pub use place::Place;
 pub use prefix_cache::{ComputeError, PrefixCache};
+pub use prefix_error::PrefixError;

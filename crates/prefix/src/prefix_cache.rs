@@ -2,15 +2,18 @@ use std::{
     collections::BTreeMap,
     error::Error,
     num::NonZeroUsize,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use crate::pieces::Pieces;
+use crate::{
+    Limits, Place, PrefixError,
+    pieces::Pieces,
+    row_file::{NewRowFile, RowFile, header},
+    row_format::RowFormat,
+};
 
 /// Why a micro-batch could not be computed.
 pub type ComputeError = Box<dyn Error + Send + Sync>;
@@ -18,35 +21,51 @@ pub type ComputeError = Box<dyn Error + Send + Sync>;
 /// Bytes that no tensor of kept rows exceeds by much.
 const PIECE: usize = 512 << 20;
 
-/// The rows that samples have at a cut of the forward pass, computed once per sample and kept on
-/// the device, or computed whenever they are asked for: with the same bits.
+/// The rows that samples have at a cut of the forward pass, computed once per sample and kept, or
+/// computed whenever they are asked for: with the same bits.
 #[derive(Debug)]
 pub struct PrefixCache<B: Backend> {
     micro_batch: NonZeroUsize,
-    /// Bytes that a set may take to be kept.
-    limit: u64,
     /// Bytes of a tensor of kept rows.
     piece: usize,
-    keeps: AtomicBool,
-    /// By set; `None` for one that is too large.
-    sets: Mutex<BTreeMap<String, Option<Vec<Pieces<B>>>>>,
+    state: Mutex<State<B>>,
+}
+
+#[derive(Debug)]
+struct State<B: Backend> {
+    keep: bool,
+    limits: Limits,
+    folder: Option<(PathBuf, String)>,
+    sets: BTreeMap<String, Kept<B>>,
+}
+
+/// The rows of a set.
+#[derive(Debug)]
+enum Kept<B: Backend> {
+    Device(Vec<Pieces<B>>),
+    Host(RowFormat, Vec<Vec<u8>>, B::Device),
+    File(RowFormat, RowFile, B::Device),
+    Nowhere,
 }
 
 impl<B: Backend> PrefixCache<B> {
     /// An empty cache. Samples are computed `micro_batch` at a time: another number may give
-    /// other bits. A set of samples whose rows take more than `limit` bytes is not kept.
-    pub fn new(micro_batch: NonZeroUsize, limit: u64) -> Self {
+    /// other bits. A set of samples for whose rows the limits leave no place is not kept.
+    pub fn new(micro_batch: NonZeroUsize, limits: Limits) -> Self {
         Self {
             micro_batch,
-            limit,
             piece: PIECE,
-            keeps: AtomicBool::new(true),
-            sets: Mutex::default(),
+            state: Mutex::new(State {
+                keep: true,
+                limits,
+                folder: None,
+                sets: BTreeMap::new(),
+            }),
         }
     }
 
-    /// The same with kept rows in tensors of about so many bytes, 512 MiB if not told. No bit
-    /// depends on it.
+    /// The same with rows on the device in tensors of about so many bytes, 512 MiB if not told.
+    /// No bit depends on it.
     pub fn in_pieces_of(self, bytes: usize) -> Self {
         Self {
             piece: bytes,
@@ -56,19 +75,41 @@ impl<B: Backend> PrefixCache<B> {
 
     /// Whether rows are kept; what was kept is let go if not. No bit depends on it.
     pub fn keep(&self, keep: bool) {
-        self.keeps.store(keep, Ordering::Relaxed);
+        let mut state = self.state();
+        state.keep = keep;
         if !keep {
-            self.sets().clear();
+            state.sets.clear();
         }
     }
 
+    /// Keeps the rows of the sets that come within these limits.
+    pub fn within(&self, limits: Limits) {
+        self.state().limits = limits;
+    }
+
+    /// Keeps the rows of the sets that come in files in `folder`, too, and reads them from there if
+    /// they are there. `key` is a hash of everything that the rows depend on: the frozen tensors,
+    /// the cut, and whatever makes a device compute what it does.
+    pub fn in_folder(&self, folder: PathBuf, key: String) {
+        self.state().folder = Some((folder, key));
+    }
+
+    /// Where the rows of a set are, once they were asked for.
+    pub fn place(&self, set: &str) -> Option<Place> {
+        self.state().sets.get(set).map(|kept| match kept {
+            Kept::Device(_) => Place::Device,
+            Kept::Host(..) => Place::Host,
+            Kept::File(..) => Place::File,
+            Kept::Nowhere => Place::Nowhere,
+        })
+    }
+
     /// The parts, `[indices, ..]` each, of what samples of the set called `set` have at the
-    /// cut; the set has `len` samples. `compute` gives them for a micro-batch of any of these
-    /// samples.
+    /// cut; the set has `len` samples, and its name is part of a file's: a hash of the samples.
+    /// `compute` gives them for a micro-batch of any of these samples.
     ///
     /// # Errors
-    /// Those of `compute`; a device that computes a sample otherwise beside others, if rows are
-    /// to be kept.
+    /// Those of `compute`; a [`PrefixError`] if rows are to be kept and cannot be.
     pub fn rows(
         &self,
         set: &str,
@@ -76,17 +117,30 @@ impl<B: Backend> PrefixCache<B> {
         indices: &[usize],
         mut compute: impl FnMut(&[usize]) -> Result<Vec<Tensor<B, 3>>, ComputeError>,
     ) -> Result<Vec<Tensor<B, 3>>, ComputeError> {
-        if !self.keeps.load(Ordering::Relaxed) {
+        let mut state = self.state();
+        if !state.keep {
             return self.compute(indices, compute);
         }
-        let mut sets = self.sets();
-        if !sets.contains_key(set) {
-            let kept = self.fill(len, &mut compute)?;
-            sets.insert(set.to_owned(), kept);
+        if !state.sets.contains_key(set) {
+            let file = state.folder.as_ref().map(|(folder, key)| {
+                let path = folder.join(format!("{key}-{set}.rows"));
+                (path, format!("{key}, samples {set}"))
+            });
+            let kept = self.fill(len, state.limits, file, &mut compute)?;
+            state.sets.insert(set.to_owned(), kept);
         }
-        match &sets[set] {
-            Some(parts) => Ok(parts.iter().map(|part| part.select(indices)).collect()),
-            None => self.compute(indices, compute),
+        match state.sets.get_mut(set) {
+            Some(Kept::Device(parts)) => {
+                Ok(parts.iter().map(|part| part.select(indices)).collect())
+            }
+            Some(Kept::Host(format, rows, device)) => {
+                let rows: Vec<&Vec<u8>> = indices.iter().map(|index| &rows[*index]).collect();
+                Ok(format.to_parts(&rows, device))
+            }
+            Some(Kept::File(format, file, device)) => {
+                Ok(format.to_parts(&file.rows(indices)?, device))
+            }
+            Some(Kept::Nowhere) | None => self.compute(indices, compute),
         }
     }
 
@@ -136,50 +190,109 @@ impl<B: Backend> PrefixCache<B> {
         filled
     }
 
-    /// The rows of all samples, unless they take too much.
+    /// The rows of all samples, in the first place that has room.
     fn fill(
         &self,
         len: usize,
+        limits: Limits,
+        file: Option<(PathBuf, String)>,
         compute: &mut impl FnMut(&[usize]) -> Result<Vec<Tensor<B, 3>>, ComputeError>,
-    ) -> Result<Option<Vec<Pieces<B>>>, ComputeError> {
-        let first: Vec<usize> = (0..len.min(self.micro_batch.get())).collect();
-        let first = self.filled(&first);
+    ) -> Result<Kept<B>, ComputeError> {
+        let begin: Vec<usize> = (0..len.min(self.micro_batch.get())).collect();
+        let first = self.filled(&begin);
         let forwards = compute(&first)?;
-        let bytes = |part: &Tensor<B, 3>| part.dtype().size() * part.shape().num_elements();
-        let sizes: Vec<usize> = forwards
-            .iter()
-            .map(|part| bytes(part) / first.len())
-            .collect();
-        if sizes.iter().sum::<usize>() as u64 * len as u64 > self.limit {
-            return Ok(None);
-        }
+        let format = RowFormat::of(&forwards);
+        let Some(device) = forwards.first().map(Tensor::device) else {
+            return Ok(Kept::Nowhere);
+        };
+        let bytes = format.row_bytes() as u64 * len as u64;
+        let place = match &file {
+            _ if bytes <= limits.device => Place::Device,
+            _ if bytes <= limits.host => Place::Host,
+            Some(_) => Place::File,
+            None => return Ok(Kept::Nowhere),
+        };
         let turned: Vec<usize> = first.iter().rev().copied().collect();
-        for (there, back) in forwards.into_iter().zip(compute(&turned)?) {
-            if !same_bits(there, back.flip([0])) {
-                return Err(
-                    "this device computes a sample otherwise in another place of a batch, so that \
-                     nothing can be kept of it. Train with --no-prefix-cache"
-                        .into(),
-                );
+        for (there, back) in forwards.iter().zip(compute(&turned)?) {
+            if !same_bits(there.clone(), back.flip([0])) {
+                return Err(PrefixError::PlaceMatters.into());
             }
         }
-        // Whole micro-batches; a piece at a time, so that little is there twice.
-        let widest = sizes.iter().max().copied().unwrap_or(0).max(1);
-        let micro_batch = self.micro_batch.get();
-        let samples = (self.piece / widest / micro_batch).max(1) * micro_batch;
-        let mut parts: Vec<Pieces<B>> = sizes.iter().map(|_| Pieces::of(samples)).collect();
+        let file = file.map(|(path, key)| {
+            let header = header(&key, len, self.micro_batch.get(), &format);
+            (path, header)
+        });
+        let open = || match &file {
+            Some((path, header)) => RowFile::open(path, header, len, format.row_bytes()),
+            None => Ok(None),
+        };
+        let mut found = open()?;
+        if let Some(file) = &mut found {
+            file.check(&format.to_rows(forwards)[..begin.len()])?;
+        }
+        let mut new = match (&found, &file) {
+            (None, Some((path, header))) => Some(NewRowFile::begin(path, header)?),
+            _ => None,
+        };
+
+        let samples = self.samples_of_a_piece(&format);
+        let mut pieces: Vec<Pieces<B>> = format.part_bytes().map(|_| Pieces::of(samples)).collect();
+        let mut host = Vec::new();
         let all: Vec<usize> = (0..len).collect();
-        for some in all.chunks(samples) {
-            for (part, piece) in parts.iter_mut().zip(self.batches(some, compute)?) {
-                part.push(piece);
+        let wanted = match place {
+            // All is there already.
+            Place::File if found.is_some() => &[],
+            _ => all.as_slice(),
+        };
+        for some in wanted.chunks(samples) {
+            let (parts, rows) = match &mut found {
+                Some(file) => (None, file.rows(some)?),
+                None => {
+                    let parts = self.batches(some, compute)?;
+                    let rows = match place == Place::Device && new.is_none() {
+                        true => Vec::new(),
+                        false => format.to_rows(parts.clone()),
+                    };
+                    (Some(parts), rows)
+                }
+            };
+            if let Some(new) = &mut new {
+                rows.iter().try_for_each(|row| new.push(row))?;
+            }
+            match place {
+                Place::Device => {
+                    let parts = parts.unwrap_or_else(|| format.to_parts(&rows, &device));
+                    for (pieces, part) in pieces.iter_mut().zip(parts) {
+                        pieces.push(part);
+                    }
+                }
+                Place::Host => host.extend(rows),
+                Place::File | Place::Nowhere => {}
             }
         }
-        Ok(Some(parts))
+        if let Some(new) = new {
+            new.finish()?;
+        }
+        Ok(match place {
+            Place::Device => Kept::Device(pieces),
+            Place::Host => Kept::Host(format, host, device),
+            Place::File | Place::Nowhere => match found.map_or_else(open, |file| Ok(Some(file)))? {
+                Some(file) => Kept::File(format, file, device),
+                None => Kept::Nowhere,
+            },
+        })
     }
 
-    fn sets(&self) -> MutexGuard<'_, BTreeMap<String, Option<Vec<Pieces<B>>>>> {
+    /// Whole micro-batches; a piece at a time, so that little is there twice.
+    fn samples_of_a_piece(&self, format: &RowFormat) -> usize {
+        let widest = format.part_bytes().max().unwrap_or(0).max(1);
+        let micro_batch = self.micro_batch.get();
+        (self.piece / widest / micro_batch).max(1) * micro_batch
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<B>> {
         // Whoever panicked while it was held has changed nothing.
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod event_log;
 mod export;
 mod fork;
+mod host_memory;
 mod import;
 mod inspect;
 #[cfg(feature = "cuda")]

@@ -1,6 +1,7 @@
 use std::{fmt::Write, path::Path};
 
 use dacapo_optim::ParamSpec;
+use dacapo_prefix::Place;
 use dacapo_trainer::{Outcome, StopReason, Trainer};
 use serde_json::{Value, json};
 
@@ -63,6 +64,7 @@ pub(crate) struct Summary<'a, B: Compute, J: Job<B>> {
     pub(crate) verdict: Option<Verdict>,
     pub(crate) state_hash: String,
     pub(crate) saved: Option<&'a Path>,
+    pub(crate) prefix: Option<Place>,
     pub(crate) trainer: &'a Trainer<B, J::Task>,
     pub(crate) config: &'a RunConfig,
 }
@@ -121,6 +123,15 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
         }
         if let Some(path) = self.saved {
             writeln!(out, "  base     saved to {}", path.display())?;
+        }
+        if let Some(place) = self.prefix {
+            let place = match place {
+                Place::Device => "kept on the device",
+                Place::Host => "kept in the host's memory",
+                Place::File => "read from a file in every step",
+                Place::Nowhere => "computed in every step: larger than any memory for it",
+            };
+            writeln!(out, "  prefix   {place}")?;
         }
         writeln!(out, "  state    {}", self.state_hash)?;
         writeln!(out, "next:")?;

@@ -27,6 +27,7 @@ use crate::{
     compute::Compute,
     config::{SweepPlan, SweepPoint},
     job::Job,
+    prefix_keeping::PrefixKeeping,
 };
 
 /// The plan's copy in the sweep's folder.
@@ -110,7 +111,8 @@ impl OnDevice for Sweep<'_> {
                 let Some(point) = locked(&waiting).pop_front() else {
                     return;
                 };
-                match branch::<B>(&args.out, &plan, point, device) {
+                let prefix = train::keeping(true, args.prefix_folder.clone());
+                match branch::<B>(&args.out, &plan, point, prefix, device) {
                     Ok(()) => bar.inc(1),
                     Err(error) => *locked(&failed) = Some((point.name(), error)),
                 }
@@ -151,12 +153,13 @@ fn branch<B: Compute>(
     root: &Path,
     plan: &SweepPlan,
     point: &SweepPoint,
+    prefix: PrefixKeeping,
     device: &B::Device,
 ) -> Result<(), CliError> {
     let folder = root.join(point.name());
     if folder.exists() {
         let kind = run_dir::read_config(&folder)?.model.kind;
-        return on_job::<B, _>(kind, device, GoOn { folder });
+        return on_job::<B, _>(kind, device, GoOn { folder, prefix });
     }
     // Whole before it has its name: whatever interrupts this leaves nothing half made.
     let new = root.join(format!(".new-{}", point.name()));
@@ -178,6 +181,7 @@ fn branch<B: Compute>(
         folder,
         new,
         branch,
+        prefix,
     };
     on_job::<B, _>(kind, device, begin)
 }
@@ -187,6 +191,7 @@ struct Begin {
     folder: PathBuf,
     new: PathBuf,
     branch: Branch,
+    prefix: PrefixKeeping,
 }
 
 impl OnJob for Begin {
@@ -198,20 +203,21 @@ impl OnJob for Begin {
         std::fs::rename(&self.new, &self.folder)
             .map_err(|error| cannot_make(&self.folder, &error))?;
         let folder = run_dir::open(&self.folder)?;
-        train::finish(job, &folder, &config, Info::default())
+        train::finish(job, &folder, &config, Info::default(), &self.prefix)
     }
 }
 
 /// A branch that is there.
 struct GoOn {
     folder: PathBuf,
+    prefix: PrefixKeeping,
 }
 
 impl OnJob for GoOn {
     type Out = ();
 
     fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<(), CliError> {
-        train::go_on::<B, J>(&self.folder, device)
+        train::go_on::<B, J>(&self.folder, device, &self.prefix)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
+    host_memory::half_of_what_is_free,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     on_job::{OnJob, on_job},
@@ -18,6 +19,7 @@ use crate::{
     compute::{Compute, DeviceName},
     config::{ModelKind, RunConfig, load_config},
     job::Job,
+    prefix_keeping::PrefixKeeping,
 };
 
 /// How a session of training is to go.
@@ -26,7 +28,7 @@ struct Plan {
     config: RunConfig,
     device: DeviceName,
     kernel_cache: bool,
-    prefix_cache: bool,
+    prefix: PrefixKeeping,
     start: Start,
     stop_after: Option<u64>,
     json: bool,
@@ -71,7 +73,7 @@ fn new_run(
         config,
         device: args.device,
         kernel_cache: !args.no_kernel_cache,
-        prefix_cache: !args.no_prefix_cache,
+        prefix: keeping(!args.no_prefix_cache, args.prefix_folder.clone()),
         start: Start::New,
         stop_after: args.stop_after_step,
         json: args.json,
@@ -96,7 +98,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
         config,
         device: args.device.unwrap_or(recorded),
         kernel_cache: !args.no_kernel_cache,
-        prefix_cache: !args.no_prefix_cache,
+        prefix: keeping(!args.no_prefix_cache, args.prefix_folder.clone()),
         start: Start::Resume {
             folder,
             record: Box::new(record),
@@ -147,7 +149,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             (folder, job, earlier)
         }
     };
-    job.keep_prefix(plan.prefix_cache);
+    job.keep_prefix(&plan.prefix);
     let trainer = job.trainer();
     let mut observer = RunObserver::open(&plan.root, trainer, earlier)?;
     let per_epoch = trainer
@@ -209,6 +211,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             .to_record(observer.info())?
             .state_hash::<B::InnerBackend>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
+        prefix: job.prefix_place(),
         trainer,
         config: &plan.config,
     };
@@ -228,6 +231,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
 pub(super) fn go_on<B: Compute, J: Job<B>>(
     root: &Path,
     device: &B::Device,
+    prefix: &PrefixKeeping,
 ) -> Result<(), CliError> {
     let folder = run_dir::open(root)?;
     let (config, record) = stored(&folder)?;
@@ -236,7 +240,7 @@ pub(super) fn go_on<B: Compute, J: Job<B>>(
     }
     let earlier = record.info.clone();
     let job = J::resume(&config, device, record, false)?;
-    finish(job, &folder, &config, earlier)
+    finish(job, &folder, &config, earlier, prefix)
 }
 
 /// Trains `job`, whose run is in this folder, to its end or a signal, without a word.
@@ -245,11 +249,22 @@ pub(super) fn finish<B: Compute, J: Job<B>>(
     folder: &RunFolder,
     config: &RunConfig,
     earlier: Info,
+    prefix: &PrefixKeeping,
 ) -> Result<(), CliError> {
+    job.keep_prefix(prefix);
     let trainer = job.trainer_mut();
     let mut observer = RunObserver::open(folder.root(), trainer, earlier)?;
     run(trainer, folder, &config.checkpoint, None, &mut observer)?;
     Ok(())
+}
+
+/// As the command line says.
+pub(super) fn keeping(keep: bool, folder: Option<PathBuf>) -> PrefixKeeping {
+    PrefixKeeping {
+        keep,
+        host: half_of_what_is_free(),
+        folder,
+    }
 }
 
 /// The configuration and the latest state of the run in this folder, which agree.

@@ -6,10 +6,12 @@ use std::{
 
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_models::{Clip, Cut, Stage, TokenBatch};
-use dacapo_prefix::{ComputeError, PrefixCache};
+use dacapo_prefix::{ComputeError, Limits, Place, PrefixCache};
+
+use crate::prefix_keeping::PrefixKeeping;
 
 /// Bytes of kept rows that a set of images may take on the device.
-const LIMIT: u64 = 24 << 30;
+const DEVICE: u64 = 24 << 30;
 
 /// What CLIP's towers compute before their first trainable tensor.
 ///
@@ -31,7 +33,7 @@ struct Kept<B: Backend> {
 impl<B: Backend> Prefix<B> {
     pub(super) fn new(micro_batch: NonZeroUsize) -> Self {
         Self {
-            images: PrefixCache::new(micro_batch, LIMIT),
+            images: PrefixCache::new(micro_batch, limits(0)),
             texts: Mutex::new(Kept {
                 keep: true,
                 stage: None,
@@ -50,9 +52,17 @@ impl<B: Backend> Prefix<B> {
         self.text = Cut::of_text(text, trainable).filter(worth);
     }
 
-    /// Whether anything is kept from step to step. No bit depends on it.
-    pub(super) fn keep(&self, keep: bool) {
+    /// Whether anything is kept from step to step, and where: in a folder under `key`, a hash of
+    /// what rows depend on besides images and cut. No bit depends on it.
+    pub(super) fn keep(&self, keeping: &PrefixKeeping, key: &str) {
+        let keep = keeping.keep;
         self.images.keep(keep);
+        self.images.within(limits(keeping.host));
+        if let (Some(folder), Some(cut)) = (&keeping.folder, self.vision) {
+            let key = blake3::hash(format!("{key} {:?}", cut.place()).as_bytes());
+            let key = key.to_hex()[..32].to_owned();
+            self.images.in_folder(folder.clone(), key);
+        }
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         *texts = Kept { keep, stage: None };
     }
@@ -63,6 +73,11 @@ impl<B: Backend> Prefix<B> {
 
     pub(super) fn text(&self) -> Option<Cut> {
         self.text
+    }
+
+    /// Where the rows of a set are, once they were asked for.
+    pub(super) fn place(&self, set: &str) -> Option<Place> {
+        self.images.place(set)
     }
 
     /// Images of a set at the cut.
@@ -120,6 +135,13 @@ impl<B: Backend> Prefix<B> {
             kept.stage = Some(stage.clone());
         }
         stage
+    }
+}
+
+fn limits(host: u64) -> Limits {
+    Limits {
+        device: DEVICE,
+        host,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{num::NonZeroUsize, path::Path, thread};
 
 use dacapo_models::{Clip, Cut, read_clip_weights};
+use dacapo_prefix::Place;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors};
 use indicatif::ProgressBar;
@@ -13,6 +14,7 @@ use crate::{
     config::{Augment, ClipHbaConfig, ModelKind, RunConfig},
     digits::BaseRecord,
     job::{Job, Verdict},
+    prefix_keeping::PrefixKeeping,
     setup::{Setup, absolute, adapted, resolve_schedule},
 };
 
@@ -94,8 +96,13 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         data
     }
 
-    fn keep_prefix(&self, keep: bool) {
-        self.trainer.task().keep_prefix(keep);
+    fn keep_prefix(&self, keeping: &PrefixKeeping) {
+        let identity = self.trainer.identity();
+        self.trainer.task().keep_prefix(keeping, identity);
+    }
+
+    fn prefix_place(&self) -> Option<Place> {
+        self.trainer.task().prefix_place()
     }
 
     fn verdict(&self, _config: &RunConfig, _best: &TrainerRecord) -> Result<Verdict, CliError> {

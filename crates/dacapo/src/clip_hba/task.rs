@@ -13,13 +13,14 @@ use burn::{
     },
 };
 use dacapo_models::{Clip, ClipTokenizer, Cut, Stage, TokenBatch};
+use dacapo_prefix::Place;
 use dacapo_rng::DropoutKey;
 use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
-use dacapo_trainer::{BatchPerturbation, PerturbationKind, StepContext, Task, TaskError};
+use dacapo_trainer::{BatchPerturbation, Identity, PerturbationKind, StepContext, Task, TaskError};
 
 use super::{prefix::Prefix, quoted::quoted, split_file::read_split};
-use crate::{CliError, config::ClipHbaConfig};
+use crate::{CliError, config::ClipHbaConfig, prefix_keeping::PrefixKeeping};
 
 /// Images in one pass of an evaluation.
 const EVALUATION_BATCH: usize = 64;
@@ -28,6 +29,8 @@ const EVALUATION_BATCH: usize = 64;
 /// logits for the prompts and the targets; behavioural RSA of every epoch.
 pub struct ClipTask<B: AutodiffBackend> {
     images: ThingsImages,
+    /// The images' hash, which names them as a set.
+    images_hash: String,
     /// `[images, prompts]`.
     targets: Vec<f32>,
     split: Split,
@@ -42,6 +45,7 @@ pub struct ClipTask<B: AutodiffBackend> {
 /// Images whose dissimilarities people have judged.
 struct Rsa {
     images: ThingsImages,
+    images_hash: String,
     reference: Rdm,
 }
 
@@ -102,12 +106,17 @@ impl<B: AutodiffBackend> ClipTask<B> {
         let images = load(targets.names(), 0)?;
         let rsa = match heldout {
             None => None,
-            Some((heldout, reference)) => Some(Rsa {
-                images: load(heldout.names(), targets.len())?,
-                reference,
-            }),
+            Some((heldout, reference)) => {
+                let images = load(heldout.names(), targets.len())?;
+                Some(Rsa {
+                    images_hash: images.fingerprint(),
+                    images,
+                    reference,
+                })
+            }
         };
         Ok(Self {
+            images_hash: images.fingerprint(),
             images,
             targets: targets.values().iter().map(|value| *value as f32).collect(),
             split,
@@ -119,10 +128,21 @@ impl<B: AutodiffBackend> ClipTask<B> {
         })
     }
 
-    /// Whether what comes before the first trainable tensor is kept from step to step. No bit
-    /// depends on it.
-    pub fn keep_prefix(&self, keep: bool) {
-        self.prefix.keep(keep);
+    /// Whether what comes before the first trainable tensor is kept from step to step, and where;
+    /// `identity` is the run's. No bit depends on it.
+    pub fn keep_prefix(&self, keeping: &PrefixKeeping, identity: &Identity) {
+        let parts = identity.parts().into_iter();
+        // Adapters, optimizer and all the rest come behind the cut.
+        let parts = parts.filter(|(name, _)| *name != "config_hash");
+        let text: Vec<String> = parts
+            .map(|(name, part)| format!("{name} {part}\n"))
+            .collect();
+        self.prefix.keep(keeping, &text.concat());
+    }
+
+    /// Where the images' part before the first trainable tensor is, once it was asked for.
+    pub fn prefix_place(&self) -> Option<Place> {
+        self.prefix.place(&self.images_hash)
     }
 
     /// Where the image and the text tower are cut in two.
@@ -259,7 +279,7 @@ impl<B: AutodiffBackend> ClipTask<B> {
                         let load = |indices: &[usize]| self.batch(&self.images, indices);
                         let len = self.images.len();
                         self.prefix
-                            .of_set(IMAGES, len, examples, cut, frozen, load)?
+                            .of_set(&self.images_hash, len, examples, cut, frozen, load)?
                     }
                 };
                 model
@@ -278,10 +298,6 @@ impl<B: AutodiffBackend> ClipTask<B> {
         Ok(model.logits(features, texts))
     }
 }
-
-/// Sets of images whose prefixes are kept.
-const IMAGES: &str = "images";
-const RSA: &str = "rsa";
 
 /// The prompts, tokenized.
 fn texts(
@@ -357,7 +373,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
 
     fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.images.fingerprint().as_bytes());
+        hasher.update(self.images_hash.as_bytes());
         for value in &self.targets {
             hasher.update(&value.to_le_bytes());
         }
@@ -374,7 +390,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
             }
         }
         if let Some(rsa) = &self.rsa {
-            hasher.update(rsa.images.fingerprint().as_bytes());
+            hasher.update(rsa.images_hash.as_bytes());
             for value in rsa.reference.values() {
                 hasher.update(&value.to_le_bytes());
             }
@@ -407,16 +423,21 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         model: &<Clip<B> as AutodiffModule<B>>::InnerModule,
     ) -> Result<BTreeMap<String, f64>, TaskError> {
         let test = self.split.test();
-        let predictions = self.predictions(model, IMAGES, &self.images, test)?;
+        let predictions = self.predictions(model, &self.images_hash, &self.images, test)?;
         let targets = self.targets_of(test);
         let errors = predictions.iter().zip(&targets);
         let sum: f64 = errors
             .map(|(found, target)| (found - f64::from(*target)).powi(2))
             .sum();
         let mut metrics = BTreeMap::from([(VALID_LOSS.to_owned(), sum / targets.len() as f64)]);
-        if let Some(Rsa { images, reference }) = &self.rsa {
+        if let Some(Rsa {
+            images,
+            images_hash,
+            reference,
+        }) = &self.rsa
+        {
             let all: Vec<usize> = (0..images.len()).collect();
-            let predictions = self.predictions(model, RSA, images, &all)?;
+            let predictions = self.predictions(model, images_hash, images, &all)?;
             let rdm = Rdm::from_predictions(&predictions, images.len(), self.texts.len())?;
             let found = Spearman::between(&rdm, reference)?;
             metrics.insert(RSA_RHO.to_owned(), found.rho);

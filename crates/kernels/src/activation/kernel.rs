@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use super::ActivationKind;
 
 /// 1 / sqrt(2 pi).
-const DENSITY: f32 = 0.398_942_28;
+const DENSITY: f32 = 0.398_942_3;
 
 #[cube]
 fn cumulative<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {

@@ -33,7 +33,7 @@ impl Scalars {
                 true => weight as f32,
                 false => 1.0 - weight as f32,
             },
-            decay: (step.weight_decay != 0.0).then(|| (1.0 - step.lr * step.weight_decay) as f32),
+            decay: (step.weight_decay != 0.0).then_some((1.0 - step.lr * step.weight_decay) as f32),
             beta2: beta2 as f32,
             one_minus_beta2: (1.0 - beta2) as f32,
             minus_step_size: (-(step.lr / correction1)) as f32,

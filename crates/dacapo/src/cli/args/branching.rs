@@ -78,6 +78,10 @@ pub struct SweepArgs {
     /// The folder for the branches; one that the same plan was begun in is gone on with.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Keep what comes before the first trainable tensor in files in this folder, too, and read
+    /// it from there: for other runs and branches, and for data that no memory has room for.
+    #[arg(long, value_name = "DIR")]
+    pub prefix_folder: Option<PathBuf>,
     /// How many branches are trained at a time, each with a model and data of its own.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,

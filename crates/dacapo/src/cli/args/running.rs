@@ -31,6 +31,10 @@ pub struct TrainArgs {
     /// comparison, or where memory is short: no bit depends on it.
     #[arg(long)]
     pub no_prefix_cache: bool,
+    /// Keep what comes before the first trainable tensor in files in this folder, too, and read
+    /// it from there: for other runs and branches, and for data that no memory has room for.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_prefix_cache")]
+    pub prefix_folder: Option<PathBuf>,
     /// Stop after this many optimizer steps in all, and commit a checkpoint.
     #[arg(long, value_name = "N")]
     pub stop_after_step: Option<u64>,
@@ -81,6 +85,10 @@ pub struct ResumeArgs {
     /// comparison, or where memory is short: no bit depends on it.
     #[arg(long)]
     pub no_prefix_cache: bool,
+    /// Keep what comes before the first trainable tensor in files in this folder, too, and read
+    /// it from there: for other runs and branches, and for data that no memory has room for.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_prefix_cache")]
+    pub prefix_folder: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,

@@ -2,11 +2,12 @@
 //! instructions; the C library's are calls for one number at a time.
 //!
 //! Coefficients: Moshier, Cephes mathematical library, `single/expf.c` and `single/ndtrf.c`.
+#![allow(clippy::excessive_precision, reason = "as they were published")]
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// 1 / sqrt(2 pi).
-const DENSITY: f32 = 0.398_942_28;
+const DENSITY: f32 = 0.398_942_280_401_432_7;
 
 /// e^x to about one unit in the last place; 0 below -87.3, where f32 leaves its normal range, and
 /// infinity above 88.3.
@@ -18,19 +19,19 @@ pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts; the first has 9 bits, so that its multiples are exact.
     const LN2_HIGH: f32 = 0.693_359_375;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
+    const LN2_LOW: f32 = -2.121_944_400_546_905_83e-4;
 
     let inside = if x < LOWEST { LOWEST } else { x };
     let inside = if inside > HIGHEST { HIGHEST } else { inside };
     let shifted = inside * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = inside - n * LN2_HIGH - n * LN2_LOW;
-    let mut p = 1.987_569_15e-4;
-    p = p * r + 1.398_199_95e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    let mut p = 1.987_569_150_0e-4;
+    p = p * r + 1.398_199_950_7e-3;
+    p = p * r + 8.333_451_907_3e-3;
+    p = p * r + 4.166_579_589_4e-2;
+    p = p * r + 1.666_666_545_9e-1;
+    p = p * r + 5.000_000_120_1e-1;
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     let y = (p * (r * r) + r + 1.0) * power;
     let y = if x < LOWEST { 0.0 } else { y };
@@ -46,35 +47,35 @@ fn cumulative(x: f32, exp: f32) -> f32 {
     let square = z * z;
 
     // erf(z) = z T(z²) below 1.
-    let mut t = 7.853_861_4e-5;
-    t = t * square - 8.010_194e-4;
-    t = t * square + 5.188_327_7e-3;
-    t = t * square - 2.685_381_2e-2;
-    t = t * square + 1.128_358_5e-1;
-    t = t * square - 3.761_262_6e-1;
-    t = t * square + 1.128_379_2;
+    let mut t = 7.853_861_353_153_693e-5;
+    t = t * square - 8.010_193_625_184_903e-4;
+    t = t * square + 5.188_327_685_732_524e-3;
+    t = t * square - 2.685_381_193_529_856e-2;
+    t = t * square + 1.128_358_514_861_418e-1;
+    t = t * square - 3.761_262_582_423_300e-1;
+    t = t * square + 1.128_379_165_726_710;
     let inner = z * t;
 
     // erfc(z) = exp(-z²)/z P(1/z²) up to 2, R(1/z²) above.
     let inverse = 1.0 / size;
     let y = inverse * inverse;
-    let mut p = 2.326_82e-2;
-    p = p * y - 1.387_039_4e-1;
-    p = p * y + 3.687_424_7e-1;
-    p = p * y - 5.824_733e-1;
-    p = p * y + 6.210_004_6e-1;
-    p = p * y - 4.944_515_3e-1;
-    p = p * y + 3.404_88e-1;
-    p = p * y - 2.741_127e-1;
-    p = p * y + 5.638_259_4e-1;
-    let mut r = -1.047_766_4e1;
-    r = r * y + 1.297_72e1;
-    r = r * y - 7.495_518_7;
-    r = r * y + 2.921_019;
-    r = r * y - 1.015_265_3;
-    r = r * y + 4.218_463_4e-1;
-    r = r * y - 2.820_767_5e-1;
-    r = r * y + 5.641_896e-1;
+    let mut p = 2.326_819_970_068_386e-2;
+    p = p * y - 1.387_039_388_740_657e-1;
+    p = p * y + 3.687_424_674_597_105e-1;
+    p = p * y - 5.824_733_027_278_666e-1;
+    p = p * y + 6.210_004_621_745_983e-1;
+    p = p * y - 4.944_515_323_274_145e-1;
+    p = p * y + 3.404_879_937_665_872e-1;
+    p = p * y - 2.741_127_028_184_656e-1;
+    p = p * y + 5.638_259_427_386_472e-1;
+    let mut r = -1.047_766_399_936_249e1;
+    r = r * y + 1.297_719_955_372_516e1;
+    r = r * y - 7.495_518_717_768_503;
+    r = r * y + 2.921_019_019_210_786;
+    r = r * y - 1.015_265_279_202_700;
+    r = r * y + 4.218_463_358_204_948e-1;
+    r = r * y - 2.820_767_439_740_514e-1;
+    r = r * y + 5.641_895_067_754_075e-1;
     let tail = exp * inverse * if size < 2.0 { p } else { r };
 
     // The smaller of both tails is exact, and 1 less it nearly.
