@@ -2,7 +2,7 @@
 //!
 //! # Contract
 //! [`default_run`] is the run of `dacapo train` without arguments, but endless: a benchmark
-//! takes as many steps of it as it needs.
+//! takes as many steps of it as it needs. [`transformer`] is a wider one, all of it trained.
 //!
 //! # What this crate does not do
 //! It measures nothing itself and no other crate depends on it; see `benches/README.md`.
@@ -11,7 +11,12 @@
 pub mod gpu;
 
 use dacapo::{
-    compute::Cpu, config::RunConfig, digits::Session, job::Job, models::Vit, trainer::RunFolder,
+    compute::Cpu,
+    config::{AdaptMode, RunConfig},
+    digits::Session,
+    job::Job,
+    models::Vit,
+    trainer::RunFolder,
 };
 use tempfile::TempDir;
 
@@ -44,4 +49,25 @@ pub fn default_run(parent: &str) -> DefaultRun {
         folder: RunFolder::new(temporary.path()),
         _temporary: temporary,
     }
+}
+
+/// A transformer of 4 blocks, width 256, over 64 patches of one pixel and a class token, every
+/// parameter trained with AdamW in batches of 32: after its first step.
+///
+/// # Panics
+/// If it cannot be set up.
+pub fn transformer() -> Session<Cpu, Vit<Cpu>> {
+    let mut config = RunConfig::default();
+    config.train.epochs = 1_000_000;
+    config.train.batch_size = 32;
+    config.early_stopping.enabled = false;
+    config.adapt.mode = AdaptMode::Full;
+    config.model.base = "random".to_owned();
+    config.model.vit.patch_size = 1;
+    config.model.vit.d_model = 256;
+    config.model.vit.d_mlp = 1024;
+    let mut session =
+        Session::start(&mut config, &Default::default()).expect("the run can be set up");
+    session.trainer.step().expect("a step succeeds");
+    session
 }

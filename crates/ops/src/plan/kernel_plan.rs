@@ -193,7 +193,7 @@ mod tests {
         ] {
             let found = plan.parts(&shape(1, m, k, n));
             assert_eq!(found, expected, "{m}x{k}x{n}");
-            assert!(k % found == 0 && (found == 1 || k / found % 4 == 0));
+            assert!(k % found == 0 && (found == 1 || (k / found).is_multiple_of(4)));
         }
         assert_eq!(plan.parts(&shape(2, 64, 4096, 64)), 1);
     }
