@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
-use dacapo_ops::{Precision, matmul, scaled_softmax};
+use dacapo_ops::{Precision, matmul, scaled_softmax, swap_heads};
 use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
@@ -70,7 +70,7 @@ impl<B: Backend> Attention<B> {
         let d_head = d_model / self.heads;
         let split = |y: Tensor<B, 3>| {
             let [n, tokens, _] = y.dims();
-            y.reshape([n, tokens, self.heads, d_head]).swap_dims(1, 2)
+            swap_heads(y.reshape([n, tokens, self.heads, d_head]))
         };
         let asking = match only {
             Some(only) => only.select(x.clone()),
@@ -92,7 +92,7 @@ impl<B: Backend> Attention<B> {
         }
         let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
         let heads = matmul(shares, value, self.precision);
-        heads.swap_dims(1, 2).reshape([n, queries, d_model])
+        swap_heads(heads).reshape([n, queries, d_model])
     }
 
     /// What comes after [`joined`](Self::joined).

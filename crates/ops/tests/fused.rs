@@ -7,7 +7,7 @@ use burn::backend::Autodiff;
 use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend};
 use burn_flex::Flex;
 use common::{bits, numbers};
-use dacapo_ops::{Activation, activate, layer_norm, scaled_softmax};
+use dacapo_ops::{Activation, activate, layer_norm, scaled_softmax, swap_heads};
 
 #[cfg(feature = "cuda")]
 type Gpu = Autodiff<burn_cuda::Cuda>;
@@ -210,6 +210,36 @@ fn view_is_read_as_it_lies<B: AutodiffBackend>() {
     assert_eq!(activate(nothing, None, Activation::Gelu).dims(), [0, 8]);
 }
 
+/// Heads and tokens change places, forward and backward, whatever lies how in memory.
+fn heads_are_misplaced<B: AutodiffBackend>() {
+    let device = Default::default();
+    for dims in [
+        [1, 1, 1, 1],
+        [2, 3, 5, 4],
+        [3, 65, 4, 16],
+        [2, 4, 1, 7],
+        [1, 300, 2, 33],
+    ] {
+        let len = dims.iter().product();
+        let tensor = |seed| {
+            let data = TensorData::new(numbers(len, seed), dims);
+            Tensor::<B, 4>::from_data(data, &device)
+        };
+        let (x, weights) = (tensor(1).require_grad(), tensor(2).swap_dims(1, 2));
+        let run = |y: Tensor<B, 4>| {
+            let grads = (y.clone() * weights.clone()).sum().backward();
+            (bits(y), bits(x.grad(&grads).expect("tracked")))
+        };
+        assert_eq!(
+            run(swap_heads(x.clone())),
+            run(x.clone().swap_dims(1, 2)),
+            "{dims:?}"
+        );
+        let view = tensor(3).swap_dims(2, 3);
+        assert_eq!(bits(swap_heads(view.clone())), bits(view.swap_dims(1, 2)));
+    }
+}
+
 /// A frozen parameter is given no gradient, and the others' are the same bits without it.
 fn frozen_parameter_is_trained<B: AutodiffBackend>() {
     let device = Default::default();
@@ -248,6 +278,7 @@ mod host {
         softmax_is_wrong,
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
+        heads_are_misplaced,
         frozen_parameter_is_trained,
     );
 }
@@ -261,6 +292,7 @@ mod gpu {
         softmax_is_wrong,
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
+        heads_are_misplaced,
         frozen_parameter_is_trained,
     );
 }

@@ -15,8 +15,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<i32, CliError> {
         (DeviceName::Cpu, true) => print_json(&json!({ "device": "cpu", "kernel_plan": "fixed" }))?,
         (DeviceName::Cpu, false) => {
             print(
-                "cpu: tensor operations and loops that are always the same, every matrix product \
-                 the backend's one, in f32; there is no plan\n",
+                "cpu: plain tensor operations and loops, every matrix product the backend's one, in \
+                 f32; there is no plan\n",
             )?;
         }
         (DeviceName::Cuda(_), true) => print_json(&to_json(&plan))?,

@@ -114,6 +114,22 @@ impl<B: FusedKernels> Backward<B, 2> for Activate {
 }
 
 #[derive(Debug)]
+struct SwapHeads;
+
+impl<B: FusedKernels> Backward<B, 1> for SwapHeads {
+    type State = ();
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        unary::<B, _>(ops.parents, ops.node, grads, B::swap_heads);
+    }
+}
+
+#[derive(Debug)]
 struct Softmax;
 
 impl<B: FusedKernels> Backward<B, 1> for Softmax {
@@ -239,6 +255,12 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
 
     fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self> {
         <Self as AutodiffBackend>::from_inner(B::sum_rows(dy.primitive))
+    }
+
+    fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Backward::<B, 1>::prepare::<C>(SwapHeads, [x.node])
+            .compute_bound()
+            .stateless(B::swap_heads(x.primitive))
     }
 
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {

@@ -161,6 +161,11 @@ where
         Self::float_reshape(Self::float_sum_dim(dy, 0), Shape::from(vec![width]))
     }
 
+    /// A view, which products read in place.
+    fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_swap_dims(x, 1, 2)
+    }
+
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         let x = into_contiguous(x);
         let shape = x.meta.shape().clone();

@@ -68,6 +68,9 @@ pub(crate) trait FusedKernels: Backend {
     /// The sum over all rows of `dy`, `[width]`: the gradient of a bias.
     fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// `x` `[n, a, b, width]` as `[n, b, a, width]`.
+    fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// The softmax of `scale x`.
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
 

@@ -12,8 +12,10 @@ mod fused_kernels;
 mod host;
 mod layer_norm;
 mod softmax;
+mod swap_heads;
 
 pub use activate::activate;
 pub(crate) use fused_kernels::{FusedKernels, Normalised};
 pub use layer_norm::layer_norm;
 pub use softmax::scaled_softmax;
+pub use swap_heads::swap_heads;

@@ -194,6 +194,21 @@ impl FusedKernels for Flex {
         tensor(sums, Shape::from(vec![width]))
     }
 
+    fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let [n, a, b, width] = x.layout().shape().dims();
+        let x = values(&x);
+        let mut y = vec![0.0; x.len()];
+        each(&mut y, width, |first, y| {
+            for (row, y) in (first..).zip(y.chunks_exact_mut(width)) {
+                let (outer, inner) = (row / a, row % a);
+                let from = (outer / b * a + inner) * b + outer % b;
+                y.copy_from_slice(&x[from * width..][..width]);
+            }
+        });
+        tensor(y, Shape::from(vec![n, b, a, width]))
+    }
+
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         let x = x.to_contiguous();
         let (shape, width, scale) = (x.layout().shape().clone(), width(&x), scale as f32);
