@@ -8,6 +8,7 @@ mod original_files;
 mod original_history;
 mod original_states;
 mod prefix;
+mod prompts;
 mod quoted;
 mod session;
 mod split_file;

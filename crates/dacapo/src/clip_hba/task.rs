@@ -12,14 +12,14 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
-use dacapo_models::{Clip, ClipTokenizer, Cut, Stage, TokenBatch};
+use dacapo_models::{Clip, Cut, Stage, TokenBatch};
 use dacapo_prefix::Place;
 use dacapo_rng::DropoutKey;
 use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
 use dacapo_trainer::{BatchPerturbation, Identity, PerturbationKind, StepContext, Task, TaskError};
 
-use super::{prefix::Prefix, quoted::quoted, split_file::read_split};
+use super::{prefix::Prefix, prompts::read_prompts, split_file::read_split};
 use crate::{CliError, config::ClipHbaConfig, prefix_keeping::PrefixKeeping};
 
 /// Images in one pass of an evaluation.
@@ -63,7 +63,7 @@ impl<B: AutodiffBackend> ClipTask<B> {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, CliError> {
         let sizes = config.model();
-        let texts = texts(config, sizes.context, sizes.vocabulary)?;
+        let texts = read_prompts(config, sizes.context, sizes.vocabulary)?;
         let targets = Targets::read_things_csv(&config.targets)?;
         let split = match &config.split {
             Some(path) => read_split(Path::new(path), targets.len())?,
@@ -297,67 +297,6 @@ impl<B: AutodiffBackend> ClipTask<B> {
         };
         Ok(model.logits(features, texts))
     }
-}
-
-/// The prompts, tokenized.
-fn texts(
-    config: &ClipHbaConfig,
-    context: usize,
-    vocabulary: usize,
-) -> Result<TokenBatch, CliError> {
-    let tokenizer = ClipTokenizer::read(Path::new(&config.merges), context)?;
-    if tokenizer.vocabulary() != vocabulary {
-        return Err(CliError::input(
-            format!(
-                "clip.merges makes a vocabulary of {} tokens, but the model has {vocabulary}",
-                tokenizer.vocabulary()
-            ),
-            "Give the merges that belong to the model",
-        ));
-    }
-    let unreadable = |why: String| {
-        CliError::input(
-            format!("clip.prompts: cannot read {}: {why}", config.prompts),
-            "Give a text file with a prompt a line",
-        )
-    };
-    // Opening a pipe would wait for its other end.
-    let kind = std::fs::metadata(&config.prompts).map_err(|error| unreadable(error.to_string()))?;
-    if !kind.is_file() {
-        return Err(unreadable("it is a folder, a pipe or the like".to_owned()));
-    }
-    let text =
-        std::fs::read_to_string(&config.prompts).map_err(|error| unreadable(error.to_string()))?;
-    let prompts: Vec<&str> = text.lines().collect();
-    // Both would become tokens that nobody sees.
-    let odd = |c: char| c.is_control() || c == '\u{feff}';
-    if let Some(line) = prompts.iter().position(|prompt| prompt.contains(odd)) {
-        return Err(CliError::input(
-            format!(
-                "clip.prompts: {}: line {}: expected text, found {}",
-                config.prompts,
-                line + 1,
-                quoted(prompts[line])
-            ),
-            "Remove the byte-order mark or the control character: save it as plain UTF-8",
-        ));
-    }
-    let empty = prompts.iter().position(|prompt| prompt.trim().is_empty());
-    if prompts.len() != Targets::DIMENSIONS || empty.is_some() {
-        let found = match empty {
-            Some(line) => format!("line {} is empty", line + 1),
-            None => format!("{} lines", prompts.len()),
-        };
-        return Err(CliError::input(
-            format!(
-                "clip.prompts: expected {} prompts in {}, a line each: {found}",
-                Targets::DIMENSIONS,
-                config.prompts
-            ),
-            "Give one for each value of a target, in their order",
-        ));
-    }
-    Ok(tokenizer.tokenize(&prompts)?)
 }
 
 impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
