@@ -13,8 +13,8 @@ pub struct RowShape {
 }
 
 impl RowShape {
-    /// The most elements: a position is a 32-bit number.
-    pub const MAX_LEN: u64 = u32::MAX as u64;
+    /// The most elements: a position is a 32-bit number, that of a unit past the end included.
+    pub const MAX_LEN: u64 = grid::MAX_UNITS;
 
     /// Elements in all.
     pub fn len(&self) -> u64 {

@@ -91,6 +91,52 @@ fn load(
     }
 }
 
+/// Reads this unit's block of its operand, from step `k` on.
+#[cube]
+fn load_next(
+    lhs: &Array<Four>,
+    rhs: &Array<Four>,
+    to: &mut Array<Four>,
+    k: u32,
+    sizes: &Sizes,
+    #[comptime] lhs_form: Form,
+    #[comptime] rhs_form: Form,
+) {
+    if UNIT_POS < comptime!(UNITS / 2) {
+        let (first, row) = (
+            CUBE_POS_Z * sizes.lhs_batch,
+            CUBE_POS_Y * comptime!(TILE as u32),
+        );
+        load(
+            lhs,
+            to,
+            first,
+            row,
+            k,
+            sizes.m,
+            sizes.k,
+            sizes.lhs_stride,
+            lhs_form,
+        );
+    } else {
+        let (first, column) = (
+            CUBE_POS_Z * sizes.rhs_batch,
+            CUBE_POS_X * comptime!(TILE as u32),
+        );
+        load(
+            rhs,
+            to,
+            first,
+            column,
+            k,
+            sizes.n,
+            sizes.k,
+            sizes.rhs_stride,
+            rhs_form,
+        );
+    }
+}
+
 /// Writes the block into shared memory, `[STEPS][ROW]`.
 #[cube]
 fn store(from: &Array<Four>, to: &mut SharedMemory<Four>, #[comptime] form: Form) {
@@ -122,37 +168,11 @@ pub(super) fn product(
     }
     let first_row = CUBE_POS_Y * comptime!(TILE as u32);
     let first_column = CUBE_POS_X * comptime!(TILE as u32);
-    let lhs_first = CUBE_POS_Z * sizes.lhs_batch;
-    let rhs_first = CUBE_POS_Z * sizes.rhs_batch;
     let x = (UNIT_POS % 16) as usize;
     let y = (UNIT_POS / 16) as usize;
 
     let moves_left = UNIT_POS < comptime!(UNITS / 2);
-    if moves_left {
-        load(
-            lhs,
-            &mut next,
-            lhs_first,
-            first_row,
-            0u32,
-            sizes.m,
-            sizes.k,
-            sizes.lhs_stride,
-            lhs_form,
-        );
-    } else {
-        load(
-            rhs,
-            &mut next,
-            rhs_first,
-            first_column,
-            0u32,
-            sizes.n,
-            sizes.k,
-            sizes.rhs_stride,
-            rhs_form,
-        );
-    }
+    load_next(lhs, rhs, &mut next, 0u32, &sizes, lhs_form, rhs_form);
     let mut k = 0u32;
     while k < sizes.k {
         // Whoever read the last steps has done so.
@@ -165,31 +185,7 @@ pub(super) fn product(
         sync_cube();
         k += comptime!(STEPS as u32);
         if k < sizes.k {
-            if moves_left {
-                load(
-                    lhs,
-                    &mut next,
-                    lhs_first,
-                    first_row,
-                    k,
-                    sizes.m,
-                    sizes.k,
-                    sizes.lhs_stride,
-                    lhs_form,
-                );
-            } else {
-                load(
-                    rhs,
-                    &mut next,
-                    rhs_first,
-                    first_column,
-                    k,
-                    sizes.n,
-                    sizes.k,
-                    sizes.rhs_stride,
-                    rhs_form,
-                );
-            }
+            load_next(lhs, rhs, &mut next, k, &sizes, lhs_form, rhs_form);
         }
         for eight in 0..comptime!(STEPS / 8) {
             #[unroll]

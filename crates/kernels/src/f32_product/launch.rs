@@ -25,13 +25,11 @@ impl ProductShape {
         let Self { batch, m, k, n } = *self;
         let whole = |operand: &Operand, outer: usize| {
             let together = if operand.k_last { k } else { outer };
-            let rows = if operand.k_last { outer } else { k };
-            let last = (batch - 1) * operand.batch_stride + (rows - 1) * operand.stride + together;
             together.is_multiple_of(4)
                 && operand.stride.is_multiple_of(4)
                 && operand.batch_stride.is_multiple_of(4)
                 && buffer::offset(&operand.handle).is_multiple_of(16)
-                && last as u64 <= RowShape::MAX_LEN
+                && operand.extent(batch, outer, k) as u64 <= RowShape::MAX_LEN
         };
         batch.min(m).min(k).min(n) > 0
             && n.is_multiple_of(4)
@@ -66,12 +64,7 @@ pub fn f32_product<R: Runtime>(
     let ProductShape { batch, m, k, n } = shape;
     let mut lengths = [0; 2];
     for (at, (what, operand, outer)) in [("lhs", lhs, m), ("rhs", rhs, n)].into_iter().enumerate() {
-        let (rows, together) = if operand.k_last {
-            (outer, k)
-        } else {
-            (k, outer)
-        };
-        let len = (batch - 1) * operand.batch_stride + (rows - 1) * operand.stride + together;
+        let len = operand.extent(batch, outer, k);
         buffer::check("f32_product", what, &operand.handle, 4 * len as u64, 16)?;
         lengths[at] = len;
     }

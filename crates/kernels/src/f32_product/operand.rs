@@ -14,3 +14,11 @@ pub struct Operand {
     /// Elements between two matrices; 0 if all products share this one.
     pub batch_stride: usize,
 }
+
+impl Operand {
+    /// Elements from the first to the last of `batch` matrices of `outer` and `k`, none of them 0.
+    pub(super) fn extent(&self, batch: usize, outer: usize, k: usize) -> usize {
+        let (rows, together) = if self.k_last { (outer, k) } else { (k, outer) };
+        (batch - 1) * self.batch_stride + (rows - 1) * self.stride + together
+    }
+}
