@@ -3,6 +3,8 @@
 
 use burn_flex::FlexTensor;
 use pulp::Arch;
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
 
 /// Elements of a block, about: what fits the first cache beside what is read.
 const BLOCK: usize = 4096;
@@ -11,6 +13,17 @@ const BLOCK: usize = 4096;
 pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     let start = tensor.layout().start_offset();
     &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+}
+
+/// Parts of `size` elements, to be worked on by several threads.
+#[cfg(feature = "rayon")]
+fn parts<T: Send>(list: &mut [T], size: usize) -> rayon::slice::ChunksMut<'_, T> {
+    list.par_chunks_mut(size)
+}
+/// Parts of `size` elements, to be worked on one after another.
+#[cfg(not(feature = "rayon"))]
+fn parts<T>(list: &mut [T], size: usize) -> std::slice::ChunksMut<'_, T> {
+    list.chunks_mut(size)
 }
 
 /// Rows of a block.
@@ -26,13 +39,7 @@ pub(crate) fn each<T: Send>(out: &mut [T], width: usize, f: impl Fn(usize, &mut 
     let work = |(block, out): (usize, &mut [T])| {
         Arch::new().dispatch(|| f(block * rows, out));
     };
-    #[cfg(feature = "rayon")]
-    {
-        use rayon::prelude::*;
-        out.par_chunks_mut(rows * width).enumerate().for_each(work);
-    }
-    #[cfg(not(feature = "rayon"))]
-    out.chunks_mut(rows * width).enumerate().for_each(work);
+    parts(out, rows * width).enumerate().for_each(work);
 }
 
 /// The same over a matrix `[rows, width]` and two numbers a row.
@@ -47,23 +54,11 @@ pub(crate) fn each_with_stats(
     let work = |(block, (out, (first, second))): (usize, Part<'_>)| {
         Arch::new().dispatch(|| f(block * rows, out, [first, second]));
     };
-    #[cfg(feature = "rayon")]
-    {
-        use rayon::prelude::*;
-        let stats = first.par_chunks_mut(rows).zip(second.par_chunks_mut(rows));
-        out.par_chunks_mut(rows * width)
-            .zip(stats)
-            .enumerate()
-            .for_each(work);
-    }
-    #[cfg(not(feature = "rayon"))]
-    {
-        let stats = first.chunks_mut(rows).zip(second.chunks_mut(rows));
-        out.chunks_mut(rows * width)
-            .zip(stats)
-            .enumerate()
-            .for_each(work);
-    }
+    let stats = parts(first, rows).zip(parts(second, rows));
+    parts(out, rows * width)
+        .zip(stats)
+        .enumerate()
+        .for_each(work);
 }
 
 /// The sum over all rows of what `f` adds for each: `f` gets a row's number and a sum of `out`
@@ -80,13 +75,7 @@ pub(crate) fn sum_rows(count: usize, out: usize, f: impl Fn(usize, &mut [f32]) +
             }
         });
     };
-    #[cfg(feature = "rayon")]
-    {
-        use rayon::prelude::*;
-        sums.par_chunks_mut(out).enumerate().for_each(work);
-    }
-    #[cfg(not(feature = "rayon"))]
-    sums.chunks_mut(out).enumerate().for_each(work);
+    parts(&mut sums, out).enumerate().for_each(work);
     let mut total = vec![0.0; out];
     for sum in sums.chunks(out) {
         for (total, sum) in total.iter_mut().zip(sum) {
@@ -112,17 +101,7 @@ pub(crate) fn each_of_four(
     let work = |(block, ((a, b), (c, d))): (usize, Four<'_>)| {
         Arch::new().dispatch(|| f(block * BLOCK, [a, b, c, d]));
     };
-    #[cfg(feature = "rayon")]
-    {
-        use rayon::prelude::*;
-        let first = a.par_chunks_mut(BLOCK).zip(b.par_chunks_mut(BLOCK));
-        let second = c.par_chunks_mut(BLOCK).zip(last);
-        first.zip(second).enumerate().for_each(work);
-    }
-    #[cfg(not(feature = "rayon"))]
-    {
-        let first = a.chunks_mut(BLOCK).zip(b.chunks_mut(BLOCK));
-        let second = c.chunks_mut(BLOCK).zip(last);
-        first.zip(second).enumerate().for_each(work);
-    }
+    let first = parts(a, BLOCK).zip(parts(b, BLOCK));
+    let second = parts(c, BLOCK).zip(last);
+    first.zip(second).enumerate().for_each(work);
 }
