@@ -106,20 +106,23 @@ impl OnDevice for Sweep<'_> {
         bar.tick();
         let waiting = Mutex::new(points.iter().collect::<VecDeque<_>>());
         let failed: Mutex<Option<(String, CliError)>> = Mutex::new(None);
+        let jobs = args.jobs.clamp(1, points.len());
+        let mut prefix = train::keeping(true, args.prefix_folder.clone());
+        // Each branch has rows of its own.
+        prefix.host /= jobs as u64;
         let work = || {
             while signals.stop().is_none() && locked(&failed).is_none() {
                 let Some(point) = locked(&waiting).pop_front() else {
                     return;
                 };
-                let prefix = train::keeping(true, args.prefix_folder.clone());
-                match branch::<B>(&args.out, &plan, point, prefix, device) {
+                match branch::<B>(&args.out, &plan, point, prefix.clone(), device) {
                     Ok(()) => bar.inc(1),
                     Err(error) => *locked(&failed) = Some((point.name(), error)),
                 }
             }
         };
         thread::scope(|scope| {
-            for _ in 0..args.jobs.clamp(1, points.len()) {
+            for _ in 0..jobs {
                 scope.spawn(work);
             }
         });

@@ -52,8 +52,8 @@ impl<B: Backend> Prefix<B> {
         self.text = Cut::of_text(text, trainable).filter(worth);
     }
 
-    /// Whether anything is kept from step to step, and where: in a folder under `key`, a hash of
-    /// what rows depend on besides images and cut. No bit depends on it.
+    /// Whether anything is kept from step to step, and where: in a folder under `key`, which
+    /// tells all that rows depend on besides images and cut. No bit depends on it.
     pub(super) fn keep(&self, keeping: &PrefixKeeping, key: &str) {
         let keep = keeping.keep;
         self.images.keep(keep);
