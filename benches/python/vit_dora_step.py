@@ -12,11 +12,12 @@ AdamW. Weights and images are random: only the time matters. Prints seconds a st
 import argparse
 import statistics
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from peerlib import classifier_steps
 
 BATCH, SIDE, PATCH, WIDTH, BLOCKS, HEADS, MLP, CLASSES = 32, 8, 2, 64, 4, 4, 128, 10
 RANK, ALPHA = 8, 16.0
@@ -105,16 +106,7 @@ def main():
     labels = torch.arange(BATCH) % CLASSES
     run = torch.compile(model) if args.compile else model
 
-    seconds = []
-    for _ in range(20 + args.steps):
-        start = time.perf_counter()
-        loss = F.cross_entropy(run(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
-        seconds.append(time.perf_counter() - start)
-    seconds = seconds[20:]
+    seconds = classifier_steps(run, optimizer, images, labels, 20, args.steps)
     print(
         f"torch {torch.__version__}, python {sys.version.split()[0]}, {args.threads} threads, "
         f"fused {args.fused}, compile {args.compile}, {sum(p.numel() for p in trained)} trained: "
