@@ -25,6 +25,7 @@ pub mod layer_norm;
 pub mod probe;
 pub mod softmax;
 pub mod state_hash;
+pub mod sum_all;
 pub mod sum_parts;
 
 pub use error::KernelError;

@@ -9,6 +9,7 @@ use cubecl::server::Handle;
 use dacapo_kernels::activation::{self, ActivationKind, activation, activation_backward};
 use dacapo_kernels::layer_norm::{self, layer_norm, layer_norm_backward};
 use dacapo_kernels::softmax::{self, softmax, softmax_backward};
+use dacapo_kernels::sum_all::{self, Terms, sum_all};
 use dacapo_kernels::sum_parts::{self, sum_parts};
 use dacapo_kernels::{KernelError, RowShape};
 
@@ -189,6 +190,56 @@ fn parts_are_added_in_another_order() {
         let wanted = sum_parts::reference::sum_parts(&parts, shape.width as usize);
         assert_eq!(found, wanted, "{name}");
     });
+}
+
+#[test]
+fn elements_are_added_in_another_order() {
+    let client = client();
+    // Fewer and more than a cube's units, lanes and elements, whole vectors and not.
+    for len in [
+        1,
+        3,
+        4,
+        255,
+        1024,
+        1030,
+        4097,
+        32_768,
+        32_769,
+        100_000,
+        1 << 20,
+    ] {
+        let x = numbers(len, 3, 2.0);
+        let handle = upload(&client, &x);
+        for terms in [Terms::Elements, Terms::Squares] {
+            let wanted = sum_all::reference::sum_all(&x, terms);
+            let exact: f64 = wide(&x)
+                .into_iter()
+                .map(|x| if terms == Terms::Squares { x * x } else { x })
+                .sum();
+            let size: f64 = wide(&x).into_iter().map(|x| x.abs().max(x * x)).sum();
+            let found: Vec<f32> = (0..3)
+                .map(|_| {
+                    let total = sum_all(&client, len as u64, &handle, terms).unwrap();
+                    download(&client, total)[0]
+                })
+                .collect();
+            for value in [wanted, found[0]] {
+                assert!(
+                    (f64::from(value) - exact).abs() <= 1e-6 * size,
+                    "{len} {terms:?}"
+                );
+            }
+            // Vulkan may round a product before it is added.
+            if terms == Terms::Elements || cfg!(feature = "cuda") {
+                assert_eq!(found, [wanted; 3], "{len} {terms:?}");
+            }
+            assert_eq!(found, [found[0]; 3], "{len} {terms:?}");
+        }
+    }
+    let none = upload(&client, &[]);
+    let nothing = sum_all(&client, 0, &none, Terms::Squares).unwrap();
+    assert_eq!(download(&client, nothing), [0.0]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
+use dacapo_ops::mean;
 
 use crate::ModelsError;
 
@@ -31,7 +32,7 @@ pub fn cross_entropy<B: Backend>(
     let log_sum = shifted.clone().exp().sum_dim(1).log();
     // Filled, not multiplied by a one-hot: 0 * -inf would be NaN.
     let of_target = shifted.mask_fill(others, 0.0).sum_dim(1);
-    Ok((log_sum - of_target).mean())
+    Ok(mean(log_sum - of_target))
 }
 
 /// How many rows of `logits` `[n, classes]` have their largest value at

@@ -9,7 +9,8 @@
 //! its products, each in one pass over its tensors, forward and backward: by kernels of
 //! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
 //! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
-//! [`swap_heads`] is a copy that `Flex` would make one element at a time.
+//! [`swap_heads`] is a copy that `Flex` would make one element at a time. [`sum()`], [`mean`] and
+//! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
 //!
 //! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
 //! [`dora_merge`] is DoRA's merged weight with its gradients, [`dropout`] multiplies by a mask that
@@ -69,7 +70,7 @@ mod work_queue;
 pub use activation::Activation;
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
-pub use fused::{activate, layer_norm, scaled_softmax, swap_heads};
+pub use fused::{activate, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads};
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};

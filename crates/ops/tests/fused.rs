@@ -7,7 +7,9 @@ use burn::backend::Autodiff;
 use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend};
 use burn_flex::Flex;
 use common::{bits, numbers};
-use dacapo_ops::{Activation, activate, layer_norm, scaled_softmax, swap_heads};
+use dacapo_ops::{
+    Activation, activate, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads,
+};
 
 #[cfg(feature = "cuda")]
 type Gpu = Autodiff<burn_cuda::Cuda>;
@@ -264,6 +266,62 @@ fn frozen_parameter_is_trained<B: AutodiffBackend>() {
     assert_eq!(trained.1, frozen.1);
 }
 
+fn total_is_wrong<B: AutodiffBackend>() {
+    totals::<B>(DType::F32);
+}
+
+/// No kernel takes it; Vulkan has none.
+fn total_in_f64_is_wrong<B: AutodiffBackend>() {
+    totals::<B>(DType::F64);
+}
+
+/// Sums over all elements, and the gradients that they hand back.
+fn totals<B: AutodiffBackend>(dtype: DType) {
+    let device = Default::default();
+    for dims in [[1, 1], [3, 5], [64, 66], [257, 1024]] {
+        let values = numbers(dims[0] * dims[1], 5);
+        let data = TensorData::new(values.clone(), dims);
+        let x = Tensor::<B, 2>::from_data(data, (&device, dtype)).require_grad();
+        // A view: elements in another order.
+        let view = x.clone().swap_dims(0, 1);
+        let close = |found: Tensor<B, 1>, wanted: f64| {
+            assert_eq!((found.dims(), found.dtype()), ([1], dtype));
+            let found = found.into_data().iter::<f64>().next().expect("one");
+            let size = values.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+            assert!(
+                (found - wanted).abs() <= 1e-6 * size,
+                "{dims:?} {found} {wanted}"
+            );
+        };
+        let exact = values.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let squares = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+        close(sum(x.clone()), exact);
+        close(sum(view.clone()), exact);
+        close(mean(view), exact / values.len() as f64);
+        close(sum_of_squares(x.clone().flatten(0, 1)), squares);
+        for (total, slope) in [
+            (sum as fn(Tensor<B, 2>) -> Tensor<B, 1>, 1.0),
+            (mean, 1.0 / values.len() as f64),
+        ] {
+            let grads = total(x.clone().swap_dims(0, 1)).mul_scalar(3.0).backward();
+            let grad = x.grad(&grads).expect("tracked").into_data();
+            assert_eq!(grad.shape.as_slice(), &dims[..]);
+            for found in grad.iter::<f64>() {
+                assert!(
+                    (found - 3.0 * slope).abs() <= 1e-6 * slope,
+                    "{dims:?} {found}"
+                );
+            }
+        }
+        let squared = sum_of_squares(x.clone().flatten(0, 1));
+        let grads = squared.backward();
+        let grad = x.grad(&grads).expect("tracked").into_data();
+        for (found, x) in grad.iter::<f64>().zip(&values) {
+            assert!((found - 2.0 * f64::from(*x)).abs() <= 1e-6, "{dims:?}");
+        }
+    }
+}
+
 macro_rules! on {
     ($backend:ty: $($name:ident),* $(,)?) => {
         $(#[test] fn $name() { super::$name::<$backend>(); })*
@@ -280,6 +338,8 @@ mod host {
         view_is_read_as_it_lies,
         heads_are_misplaced,
         frozen_parameter_is_trained,
+        total_is_wrong,
+        total_in_f64_is_wrong,
     );
 }
 
@@ -294,6 +354,7 @@ mod gpu {
         view_is_read_as_it_lies,
         heads_are_misplaced,
         frozen_parameter_is_trained,
+        total_is_wrong,
     );
 }
 

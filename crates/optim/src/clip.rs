@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, Transaction, backend::Backend};
+use dacapo_ops::{sum, sum_of_squares};
 
-use crate::{OptimError, StepReport};
+use crate::{OptimError, PendingReport};
 
 /// Clips by value, then by the norm of all gradients together.
 ///
@@ -14,6 +15,8 @@ use crate::{OptimError, StepReport};
 /// the rest is done here in path order, rounded where PyTorch rounds: to f32
 /// after every operation if all gradients are f32.
 ///
+/// Without `clip_norm` the norm is not waited for: the report does that.
+///
 /// # Errors
 /// [`OptimError::NonFiniteGradient`], also for an infinite element that
 /// `clip_value` would have hidden; [`OptimError::Device`].
@@ -21,19 +24,24 @@ pub(crate) fn clip<B: Backend>(
     clip_value: Option<f64>,
     clip_norm: Option<f64>,
     mut grads: BTreeMap<String, Tensor<B, 1>>,
-) -> Result<(BTreeMap<String, Tensor<B, 1>>, StepReport), OptimError> {
+) -> Result<(BTreeMap<String, Tensor<B, 1>>, PendingReport<B>), OptimError> {
     let mut clipped = false;
     if let Some(limit) = clip_value {
         // Before the clamp, which turns an infinity into `limit`, and on some
         // devices a NaN too. Zero times anything that is not finite is NaN.
-        let zeros = read(grads.values().map(|g| g.clone().mul_scalar(0.0).sum()))?;
+        let zeros = read(
+            grads
+                .values()
+                .map(|g| sum(g.clone().mul_scalar(0.0)))
+                .collect(),
+        )?;
         for ((path, grad), zero) in grads.iter().zip(zeros) {
             if zero != 0.0 {
-                let square = read(std::iter::once(square_sum(grad)))?;
+                let square = read(vec![sum_of_squares(grad.clone())])?;
                 return Err(non_finite(path, square[0]));
             }
         }
-        let largest = read(grads.values().map(|g| g.clone().abs().max()))?;
+        let largest = read(grads.values().map(|g| g.clone().abs().max()).collect())?;
         clipped = largest.iter().any(|&largest| largest > limit);
         for grad in grads.values_mut() {
             *grad = grad.clone().clamp(-limit, limit);
@@ -41,37 +49,30 @@ pub(crate) fn clip<B: Backend>(
     }
 
     let single = grads.values().all(|grad| grad.dtype() == DType::F32);
-    let squares = read(grads.values().map(square_sum))?;
-    let mut total = 0.0;
-    for (path, square) in grads.keys().zip(squares) {
-        let norm = round(libm::sqrt(square), single);
-        total = round(total + round(norm * norm, single), single);
-        // Also a sum that overflows is blamed on the gradient that did it.
-        if !total.is_finite() {
-            return Err(non_finite(path, square.max(total)));
+    let paths = grads.keys().cloned().collect();
+    let squares = grads.values().cloned().map(sum_of_squares).collect();
+    let pending = PendingReport::deferred(paths, squares, single, clipped);
+    let Some(limit) = clip_norm else {
+        return Ok((grads, pending));
+    };
+    let mut report = pending.wait()?;
+    // PyTorch divides a number by a tensor as `reciprocal() * number`.
+    let denominator = round(report.grad_norm + round(1e-6, single), single);
+    let coefficient = round(
+        round(1.0 / denominator, single) * round(limit, single),
+        single,
+    );
+    if coefficient < 1.0 {
+        report.clipped = true;
+        for grad in grads.values_mut() {
+            *grad = grad.clone().mul_scalar(coefficient);
         }
     }
-    let grad_norm = round(libm::sqrt(total), single);
-
-    if let Some(limit) = clip_norm {
-        // PyTorch divides a number by a tensor as `reciprocal() * number`.
-        let denominator = round(grad_norm + round(1e-6, single), single);
-        let coefficient = round(
-            round(1.0 / denominator, single) * round(limit, single),
-            single,
-        );
-        if coefficient < 1.0 {
-            clipped = true;
-            for grad in grads.values_mut() {
-                *grad = grad.clone().mul_scalar(coefficient);
-            }
-        }
-    }
-    Ok((grads, StepReport { grad_norm, clipped }))
+    Ok((grads, PendingReport::known(report)))
 }
 
 /// One operation on f32 values done in f64 and rounded is that operation in f32.
-fn round(value: f64, single: bool) -> f64 {
+pub(crate) fn round(value: f64, single: bool) -> f64 {
     if single {
         f64::from(value as f32)
     } else {
@@ -79,11 +80,7 @@ fn round(value: f64, single: bool) -> f64 {
     }
 }
 
-fn square_sum<B: Backend>(grad: &Tensor<B, 1>) -> Tensor<B, 1> {
-    grad.clone().mul(grad.clone()).sum()
-}
-
-fn non_finite(path: &str, square: f64) -> OptimError {
+pub(crate) fn non_finite(path: &str, square: f64) -> OptimError {
     OptimError::NonFiniteGradient {
         path: path.to_string(),
         norm: libm::sqrt(square),
@@ -91,8 +88,9 @@ fn non_finite(path: &str, square: f64) -> OptimError {
 }
 
 /// Reads one-element tensors in one transfer.
-fn read<B: Backend>(tensors: impl Iterator<Item = Tensor<B, 1>>) -> Result<Vec<f64>, OptimError> {
-    let transaction = tensors.fold(Transaction::<B>::default(), Transaction::register);
+pub(crate) fn read<B: Backend>(tensors: Vec<Tensor<B, 1>>) -> Result<Vec<f64>, OptimError> {
+    let all = tensors.into_iter();
+    let transaction = all.fold(Transaction::<B>::default(), Transaction::register);
     let data = transaction
         .try_execute()
         .map_err(|error| OptimError::Device {

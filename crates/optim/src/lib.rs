@@ -7,6 +7,7 @@
 //!   state ([`AdamWState`], one [`Moments`] per parameter path; [`SgdState`], one
 //!   [`Momentum`]) and a function from `(state, params, grads, lr_factor)` to
 //!   `(params, state, report)`.
+//!   A report can be waited for later ([`Optimizer::step_deferred`]), so that a GPU is not.
 //!   The same inputs on the same backend give the same bits; nothing is read
 //!   from a clock, the environment or a generator.
 //! - One step does what `torch.optim.AdamW(foreach=False, fused=False)` does,
@@ -71,6 +72,7 @@ mod error;
 mod optimizer;
 mod param_spec;
 mod patterns;
+mod pending_report;
 mod record_tensors;
 mod schedule;
 mod sgd;
@@ -85,6 +87,7 @@ pub use adamw::{
 pub use error::OptimError;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind, OptimizerRecord};
 pub use param_spec::ParamSpec;
+pub use pending_report::PendingReport;
 pub use schedule::{Schedule, ScheduleConfig, Scheduler, SchedulerRecord};
 pub use sgd::{
     Momentum, MomentumRecord, Sgd, SgdConfig, SgdGroup, SgdHyper, SgdRecord, SgdState, sgd_step,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::{
     module::AutodiffModule,
-    tensor::{Tensor, backend::AutodiffBackend},
+    tensor::{
+        Tensor,
+        backend::{AutodiffBackend, Backend},
+    },
 };
 use dacapo_rng::{DropoutKey, Stream};
 
@@ -15,6 +18,14 @@ use crate::{
 };
 
 type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
+
+/// What a step's examples gave.
+struct Gradients<B: AutodiffBackend> {
+    /// Of each batch, with the number of its examples.
+    losses: Vec<(Tensor<B::InnerBackend, 1>, usize)>,
+    grads: FlatTensors<B>,
+    examples: usize,
+}
 
 impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// One optimizer step, and the end of the epoch if it was the epoch's last; `None`
@@ -33,14 +44,25 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         }
 
         let step = self.global_step + 1;
-        let (loss, grads, examples) = self.gradients(step)?;
+        let Gradients {
+            losses,
+            grads,
+            examples,
+        } = self.gradients(step)?;
         let lr_factor = match self.disturbed(PerturbationKind::LearningRate, step) {
             Some(perturbation) => self.scheduler.factor() * perturbation.factor.unwrap_or(1.0),
             None => self.scheduler.factor(),
         };
         let params = module_state::flat(&self.model, &self.trainable_paths, None);
-        let (params, report) = self.optimizer.step(params, grads, lr_factor)?;
-        self.model = module_state::set_flat(self.model.clone(), params);
+        let stepped = self.optimizer.step_deferred(params, grads, lr_factor);
+        let report = stepped.map(|(params, report)| {
+            self.model = module_state::set_flat(self.model.clone(), params);
+            report
+        });
+        // Read once everything is queued, so that a GPU need not wait for the next step. A loss that
+        // is not finite explains what the optimizer refuses, too.
+        let loss = mean_loss(step, losses, examples)?;
+        let report = report?.wait()?;
         if self.settings.schedule_unit == ScheduleUnit::Step {
             self.scheduler.tick();
         }
@@ -67,8 +89,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         }))
     }
 
-    /// Loss and gradients of the next step's examples, averaged over them.
-    fn gradients(&mut self, step: u64) -> Result<(f64, FlatTensors<B>, usize), TrainerError> {
+    /// Losses and gradients of the next step's examples, these averaged over them.
+    fn gradients(&mut self, step: u64) -> Result<Gradients<B>, TrainerError> {
         let end = self.examples_per_epoch();
         let wanted = self.settings.examples_per_step();
         let examples = &self.order[self.position..end.min(self.position.saturating_add(wanted))];
@@ -86,7 +108,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             Some(perturbation) => (perturbation.seed, Perturbation::STREAM),
             None => (self.rng.seed(), "dropout"),
         };
-        let mut loss_sum = 0.0;
+        let mut losses = Vec::new();
         let mut sum = BTreeMap::new();
         for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
             let mut context = StepContext {
@@ -98,15 +120,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                 .task
                 .loss(&self.model, batch, &mut context)
                 .map_err(|source| TrainerError::Task { step, source })?;
-            let value = scalar(&loss);
-            if !value.is_finite() {
-                return Err(TrainerError::NotFinite {
-                    step,
-                    what: "train_loss".to_owned(),
-                    value,
-                });
-            }
-            loss_sum += value * batch.len() as f64;
+            losses.push((loss.clone().inner(), batch.len()));
             if batch.len() != total {
                 loss = loss.mul_scalar(batch.len() as f64 / total as f64);
             }
@@ -120,7 +134,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                 sum.insert(path, grad);
             }
         }
-        Ok((loss_sum / total as f64, sum, total))
+        Ok(Gradients {
+            losses,
+            grads: sum,
+            examples: total,
+        })
     }
 
     fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
@@ -181,6 +199,23 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     }
 }
 
-fn scalar<B: AutodiffBackend>(tensor: &Tensor<B, 1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
+/// The mean over all examples.
+fn mean_loss<B: Backend>(
+    step: u64,
+    losses: Vec<(Tensor<B, 1>, usize)>,
+    examples: usize,
+) -> Result<f64, TrainerError> {
+    let mut sum = 0.0;
+    for (loss, examples) in losses {
+        let value = loss.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
+        if !value.is_finite() {
+            return Err(TrainerError::NotFinite {
+                step,
+                what: "train_loss".to_owned(),
+                value,
+            });
+        }
+        sum += value * examples as f64;
+    }
+    Ok(sum / examples as f64)
 }

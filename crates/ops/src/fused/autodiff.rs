@@ -6,7 +6,7 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind, unary},
 };
-use burn::tensor::{backend::AutodiffBackend, ops::FloatTensor};
+use burn::tensor::{Shape, TensorMetadata, backend::AutodiffBackend, ops::FloatTensor};
 
 use super::{FusedKernels, Normalised};
 use crate::Activation;
@@ -126,6 +126,27 @@ impl<B: FusedKernels> Backward<B, 1> for SwapHeads {
         _checkpointer: &mut Checkpointer,
     ) {
         unary::<B, _>(ops.parents, ops.node, grads, B::swap_heads);
+    }
+}
+
+#[derive(Debug)]
+struct SumAll;
+
+impl<B: FusedKernels> Backward<B, 1> for SumAll {
+    /// The shape of x.
+    type State = Shape;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let shape = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let ones = Shape::from(vec![1; shape.num_dims()]);
+            B::float_expand(B::float_reshape(dy, ones), shape)
+        });
     }
 }
 
@@ -255,6 +276,18 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
 
     fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self> {
         <Self as AutodiffBackend>::from_inner(B::sum_rows(dy.primitive))
+    }
+
+    fn sum_all(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = x.shape();
+        let sum = B::sum_all(x.primitive);
+        match Backward::<B, 1>::prepare::<C>(SumAll, [x.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(shape, sum),
+            OpsKind::UnTracked(prep) => prep.finish(sum),
+        }
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {

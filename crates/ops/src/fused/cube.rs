@@ -11,6 +11,7 @@ use burn_cubecl::{
 };
 use cubecl::server::{ComputeServer, Handle};
 use dacapo_kernels::activation::{self, ActivationKind};
+use dacapo_kernels::sum_all::{Terms, sum_all};
 use dacapo_kernels::{KernelError, RowShape, layer_norm, softmax};
 
 use super::{FusedKernels, Normalised};
@@ -44,6 +45,13 @@ fn launched<T>(result: Result<T, KernelError>) -> T {
 fn tensor<R: CubeRuntime>(beside: &CubeTensor<R>, shape: Shape, handle: Handle) -> CubeTensor<R> {
     let (client, device) = (beside.client.clone(), beside.device.clone());
     CubeTensor::new_contiguous(client, device, shape, handle, DType::F32)
+}
+
+fn total<R: CubeRuntime>(x: CubeTensor<R>, terms: Terms) -> CubeTensor<R> {
+    let x = into_contiguous(x);
+    let len = x.meta.num_elements() as u64;
+    let total = launched(sum_all(&x.client, len, &x.handle, terms));
+    tensor(&x, Shape::from(vec![1]), total)
 }
 
 impl<R, F, I, BT> FusedKernels for CubeBackend<R, F, I, BT>
@@ -159,6 +167,14 @@ where
         let [rows, width] = [rows as usize, width as usize];
         let dy = Self::float_reshape(dy, Shape::from(vec![rows, width]));
         Self::float_reshape(Self::float_sum_dim(dy, 0), Shape::from(vec![width]))
+    }
+
+    fn sum_all(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        total(x, Terms::Elements)
+    }
+
+    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        total(x, Terms::Squares)
     }
 
     /// A view, which products read in place.

@@ -68,6 +68,14 @@ pub(crate) trait FusedKernels: Backend {
     /// The sum over all rows of `dy`, `[width]`: the gradient of a bias.
     fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// The sum of all elements, `[1]`.
+    fn sum_all(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The sum of all elements' squares, `[1]`.
+    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::sum_all(Self::float_mul(x.clone(), x))
+    }
+
     /// `x` `[n, a, b, width]` as `[n, b, a, width]`.
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self>;
 

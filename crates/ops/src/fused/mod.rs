@@ -12,10 +12,12 @@ mod fused_kernels;
 mod host;
 mod layer_norm;
 mod softmax;
+mod sum;
 mod swap_heads;
 
 pub use activate::activate;
 pub(crate) use fused_kernels::{FusedKernels, Normalised};
 pub use layer_norm::layer_norm;
 pub use softmax::scaled_softmax;
+pub use sum::{mean, sum, sum_of_squares};
 pub use swap_heads::swap_heads;

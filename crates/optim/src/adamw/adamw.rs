@@ -6,7 +6,8 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::step_all::{Single, step_all};
 use crate::{
-    AdamWConfig, AdamWState, Hyper, Moments, OptimError, ParamGroup, ParamSpec, StepReport,
+    AdamWConfig, AdamWState, Hyper, Moments, OptimError, ParamGroup, ParamSpec, PendingReport,
+    StepReport,
     checks::{check_specs, check_step, take},
     clip::clip,
     patterns::Patterns,
@@ -102,6 +103,30 @@ impl AdamW {
         grads: BTreeMap<String, Tensor<B, 1>>,
         lr_factor: f64,
     ) -> Result<(BTreeMap<String, Tensor<B, 1>>, AdamWState<B>, StepReport), OptimError> {
+        let (params, state, report) = self.step_deferred(state, params, grads, lr_factor)?;
+        Ok((params, state, report.wait()?))
+    }
+
+    /// [`step`](Self::step) with a report that can be waited for later.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step), but for gradients that are not finite, which the report
+    /// tells of if there is no `clip_value` or `clip_norm`.
+    #[allow(clippy::type_complexity)]
+    pub fn step_deferred<B: Backend>(
+        &self,
+        state: AdamWState<B>,
+        params: BTreeMap<String, Tensor<B, 1>>,
+        grads: BTreeMap<String, Tensor<B, 1>>,
+        lr_factor: f64,
+    ) -> Result<
+        (
+            BTreeMap<String, Tensor<B, 1>>,
+            AdamWState<B>,
+            PendingReport<B>,
+        ),
+        OptimError,
+    > {
         non_negative("lr_factor", lr_factor)?;
         self.check_step(&state, &params, &grads)?;
         let (mut grads, report) = clip(self.config.clip_value, self.config.clip_norm, grads)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::{
-    AdamW, AdamWState, OptimError, OptimizerConfig, OptimizerRecord, ParamSpec, Sgd, SgdState,
-    StepReport,
+    AdamW, AdamWState, OptimError, OptimizerConfig, OptimizerRecord, ParamSpec, PendingReport, Sgd,
+    SgdState, StepReport,
 };
 
 /// Whichever optimizer a run is configured with, and its state.
@@ -64,19 +64,51 @@ impl<B: Backend> Optimizer<B> {
         grads: BTreeMap<String, Tensor<B, 1>>,
         lr_factor: f64,
     ) -> Result<(BTreeMap<String, Tensor<B, 1>>, StepReport), OptimError> {
-        match self {
+        let (params, after, report) = self.stepped(params, grads, lr_factor)?;
+        let report = report.wait()?;
+        *self = after;
+        Ok((params, report))
+    }
+
+    /// [`step`](Self::step) with a report that can be waited for later. The state is the new one at
+    /// once: after an error of [`PendingReport::wait`] nothing can go on from it.
+    ///
+    /// # Errors
+    /// Those of [`AdamW::step_deferred`] and [`Sgd::step_deferred`]; the state is what it was.
+    #[allow(clippy::type_complexity)]
+    pub fn step_deferred(
+        &mut self,
+        params: BTreeMap<String, Tensor<B, 1>>,
+        grads: BTreeMap<String, Tensor<B, 1>>,
+        lr_factor: f64,
+    ) -> Result<(BTreeMap<String, Tensor<B, 1>>, PendingReport<B>), OptimError> {
+        let (params, after, report) = self.stepped(params, grads, lr_factor)?;
+        *self = after;
+        Ok((params, report))
+    }
+
+    /// New parameters, the optimizer after the step, the report.
+    #[allow(clippy::type_complexity)]
+    fn stepped(
+        &self,
+        params: BTreeMap<String, Tensor<B, 1>>,
+        grads: BTreeMap<String, Tensor<B, 1>>,
+        lr_factor: f64,
+    ) -> Result<(BTreeMap<String, Tensor<B, 1>>, Self, PendingReport<B>), OptimError> {
+        Ok(match self {
             Self::AdamW { adamw, state } => {
-                let (params, after, report) =
-                    adamw.step(state.clone(), params, grads, lr_factor)?;
-                *state = after;
-                Ok((params, report))
+                let (params, state, report) =
+                    adamw.step_deferred(state.clone(), params, grads, lr_factor)?;
+                let adamw = adamw.clone();
+                (params, Self::AdamW { adamw, state }, report)
             }
             Self::Sgd { sgd, state } => {
-                let (params, after, report) = sgd.step(state.clone(), params, grads, lr_factor)?;
-                *state = after;
-                Ok((params, report))
+                let (params, state, report) =
+                    sgd.step_deferred(state.clone(), params, grads, lr_factor)?;
+                let sgd = sgd.clone();
+                (params, Self::Sgd { sgd, state }, report)
             }
-        }
+        })
     }
 
     /// Configuration and state as data, bit for bit.

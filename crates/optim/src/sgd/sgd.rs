@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::{
-    Momentum, OptimError, ParamSpec, SgdConfig, SgdHyper, SgdState, StepReport,
+    Momentum, OptimError, ParamSpec, PendingReport, SgdConfig, SgdHyper, SgdState, StepReport,
     checks::{check_specs, check_step, take},
     clip::clip,
     patterns::Patterns,
@@ -85,6 +85,30 @@ impl Sgd {
         grads: BTreeMap<String, Tensor<B, 1>>,
         lr_factor: f64,
     ) -> Result<(BTreeMap<String, Tensor<B, 1>>, SgdState<B>, StepReport), OptimError> {
+        let (params, state, report) = self.step_deferred(state, params, grads, lr_factor)?;
+        Ok((params, state, report.wait()?))
+    }
+
+    /// [`step`](Self::step) with a report that can be waited for later.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step), but for gradients that are not finite, which the report
+    /// tells of if there is no `clip_value` or `clip_norm`.
+    #[allow(clippy::type_complexity)]
+    pub fn step_deferred<B: Backend>(
+        &self,
+        state: SgdState<B>,
+        params: BTreeMap<String, Tensor<B, 1>>,
+        grads: BTreeMap<String, Tensor<B, 1>>,
+        lr_factor: f64,
+    ) -> Result<
+        (
+            BTreeMap<String, Tensor<B, 1>>,
+            SgdState<B>,
+            PendingReport<B>,
+        ),
+        OptimError,
+    > {
         non_negative("lr_factor", lr_factor)?;
         check_step(&params, &grads, &state.momenta, |momentum| {
             momentum.momentum_buffer.iter()

@@ -1,6 +1,9 @@
 //! The operations on `Flex` tensors.
 
-use burn::tensor::{Bytes, DType, Shape, ops::FloatTensor};
+use burn::tensor::{
+    Bytes, DType, Shape,
+    ops::{FloatTensor, FloatTensorOps},
+};
 use burn_flex::{Flex, FlexTensor, Layout};
 
 use super::{lanes, math};
@@ -192,6 +195,11 @@ impl FusedKernels for Flex {
             }
         });
         tensor(sums, Shape::from(vec![width]))
+    }
+
+    /// Burn's own.
+    fn sum_all(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_sum(x)
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
