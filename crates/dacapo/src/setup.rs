@@ -20,7 +20,7 @@ pub(crate) struct Setup<B: AutodiffBackend, T: Task<B>> {
     pub(crate) task: T,
     pub(crate) model: T::Model,
     settings: TrainerSettings,
-    identity: Identity,
+    pub(crate) identity: Identity,
     rng: RngHub,
     device: B::Device,
 }

@@ -66,6 +66,12 @@ impl<B: Backend> Attention<B> {
         only: Option<&Readout>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
+        if let Some(only) = only
+            && self.key.adapter.is_none()
+            && self.value.adapter.is_none()
+        {
+            return self.joined_of_one(x, only, dropout);
+        }
         let [n, tokens, d_model] = x.dims();
         let d_head = d_model / self.heads;
         let split = |y: Tensor<B, 3>| {
@@ -93,6 +99,53 @@ impl<B: Backend> Attention<B> {
         let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
         let heads = matmul(shares, value, self.precision);
         swap_heads(heads).reshape([n, queries, d_model])
+    }
+
+    /// [`joined`](Self::joined) of one token of each sequence, without keys and values of all tokens:
+    /// for a head, q · (W_k^T h + b_k) = (W_k q) · h + q · b_k, and the shares' sum of W_v^T h + b_v is
+    /// W_v^T applied to that of h, and b_v. So for each sequence `heads` rows of `d_model` are
+    /// multiplied by all tokens, and not two matrices of `d_model` rows.
+    fn joined_of_one(
+        &self,
+        x: Tensor<B, 3>,
+        only: &Readout,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        let [n, tokens, d_model] = x.dims();
+        let (heads, d_head) = (self.heads, d_model / self.heads);
+        // `[heads, d_model, d_head]`
+        let by_head = |layer: &DoraLinear<B>| {
+            let weight = layer.weight.val().reshape([d_model, heads, d_head]);
+            weight.swap_dims(0, 1)
+        };
+        let query = self.query.forward(only.select(x.clone()), dropout);
+        let query = query.reshape([n, heads, d_head]);
+        let asking = matmul(
+            query.clone().swap_dims(0, 1),
+            by_head(&self.key).swap_dims(1, 2),
+            self.precision,
+        );
+        let asking = asking.swap_dims(0, 1);
+        let mut scores = matmul(asking, x.clone().swap_dims(1, 2), self.precision);
+        // The same for all tokens, which the softmax does not see; but a bias that is trained has
+        // a gradient, if only of zeros.
+        if let Some(bias) = self.key.bias.as_ref().filter(|bias| bias.is_require_grad()) {
+            let bias = bias.val().reshape([1, heads, d_head]);
+            scores = scores + (query * bias).sum_dim(2);
+        }
+        if self.causal {
+            let mask = only.causal_mask(n, tokens);
+            let mask = Tensor::<B, 4>::from_data(mask, (&scores.device(), scores.dtype()));
+            scores = scores + mask.reshape([n, 1, tokens]);
+        }
+        let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
+        let mixed = matmul(shares, x, self.precision).swap_dims(0, 1);
+        let joined = matmul(mixed, by_head(&self.value), self.precision);
+        let joined = joined.swap_dims(0, 1).reshape([n, 1, d_model]);
+        match &self.value.bias {
+            Some(bias) => joined + bias.val().unsqueeze(),
+            None => joined,
+        }
     }
 
     /// What comes after [`joined`](Self::joined).

@@ -152,7 +152,10 @@ fn set_up<B: Compute>(
     let model = model::<B>(section(config)?, &mut rng, device)?;
     let model = model.with_precision(config.run.precision);
     let (model, trainable) = adapted(model, &config.adapt, &mut rng)?;
-    Setup::new(config, task, model, trainable, rng, device)
+    let mut setup = Setup::new(config, task, model, trainable, rng, device)?;
+    let version = format!(", clip {}", Clip::<B>::VERSION);
+    setup.identity.numerics.push_str(&version);
+    Ok(setup)
 }
 
 /// CLIP with its weights.

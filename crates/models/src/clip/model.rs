@@ -30,6 +30,9 @@ pub struct Clip<B: Backend> {
 }
 
 impl<B: Backend> Clip<B> {
+    /// Of what a forward pass computes, and in which order: grows with every change of its bits.
+    pub const VERSION: u32 = 3;
+
     /// A new model in the device's default float type. Draws the image transformer, then
     /// the text transformer, each in the order of its fields, tokens and positions
     /// normal with deviation 0.02, linear layers as [`DoraLinear::init`]. Norms start at
