@@ -12,7 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
-    ("dacapo-prefix", &[]),
+    ("dacapo-prefix", &["dacapo-rng"]),
     ("dacapo-pth", &[]),
     ("dacapo-kernels", &[]),
     ("dacapo-rsa", &[]),
@@ -23,7 +23,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
     (
         "dacapo-models",
-        &["dacapo-dora", "dacapo-ops", "dacapo-pth", "dacapo-rng"],
+        &[
+            "dacapo-dora",
+            "dacapo-ops",
+            "dacapo-prefix",
+            "dacapo-pth",
+            "dacapo-rng",
+        ],
     ),
     (
         "dacapo-trainer",

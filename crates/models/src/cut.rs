@@ -16,25 +16,18 @@ impl Cut {
         Self(2 * block + 1)
     }
 
-    /// The latest place before every tensor of `trainable` in the blocks whose paths begin
-    /// with `blocks.` after `tower`: `<tower>.blocks.<i>.attn.out_proj.weight`.
+    /// The latest place before every tensor of `trainable`, paths within a tower of so many blocks:
+    /// `blocks.<i>.attn.out_proj.weight`.
     ///
-    /// `None` if a trainable tensor is below `tower` and in front of its blocks; `behind`
-    /// names what comes after them (`norm_post`, `projection`).
-    fn before(
-        tower: &str,
+    /// `None` if one of them is in front of the blocks; `behind` names what comes after them
+    /// (`norm_post`, `projection`).
+    pub(crate) fn before<'a>(
         blocks: usize,
         behind: &[&str],
-        trainable: &BTreeSet<String>,
+        trainable: impl Iterator<Item = &'a str>,
     ) -> Option<Self> {
         let mut cut = Self::block(blocks);
         for path in trainable {
-            let Some(path) = path
-                .strip_prefix(tower)
-                .and_then(|path| path.strip_prefix('.'))
-            else {
-                continue;
-            };
             let mut parts = path.split('.');
             let first = parts.next().unwrap_or_default();
             if behind.contains(&first) {
@@ -60,12 +53,16 @@ impl Cut {
     /// The latest cut before every trainable tensor in the image tower of a
     /// [`Clip`](crate::Clip) of so many blocks; `None` if there is one in front of them.
     pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
-        Self::before("visual", blocks, &["norm_post", "projection"], trainable)
+        let within = trainable.iter();
+        let within = within.filter_map(|path| path.strip_prefix("visual."));
+        Self::before(blocks, &["norm_post", "projection"], within)
     }
 
     /// The same in its text tower.
     pub fn of_text(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
-        Self::before("text", blocks, &["norm", "projection"], trainable)
+        let within = trainable.iter();
+        let within = within.filter_map(|path| path.strip_prefix("text."));
+        Self::before(blocks, &["norm", "projection"], within)
     }
 
     /// The block, and whether it is its output projection.

@@ -15,10 +15,15 @@
 //!
 //! The cache is no state: it can be left out, lost or filled anew at any step.
 //!
+//! [`FrozenPrefix`] trains any [`SplitForward`] model that way: it finds the first trainable tensor, cuts
+//! before it, and computes the rest. A `Vec` of [`Layer`]s is such a model as it is.
+//!
 //! # What this crate does not do
-//! It knows no model: whoever calls it says how to compute a micro-batch, and must do so without
-//! dropout and from frozen tensors alone.
+//! It knows no model: whoever calls [`PrefixCache`] says how to compute a micro-batch, and must do so
+//! without dropout and from frozen tensors alone.
 
+mod frozen_prefix;
+mod layer;
 mod limits;
 mod pieces;
 mod place;
@@ -26,8 +31,14 @@ mod prefix_cache;
 mod prefix_error;
 mod row_file;
 mod row_format;
+mod samples;
+mod split_forward;
 
+pub use frozen_prefix::FrozenPrefix;
+pub use layer::{Layer, first_trainable_layer};
 pub use limits::Limits;
 pub use place::Place;
 pub use prefix_cache::{ComputeError, PrefixCache};
 pub use prefix_error::PrefixError;
+pub use samples::Samples;
+pub use split_forward::SplitForward;

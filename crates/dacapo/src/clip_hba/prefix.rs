@@ -4,9 +4,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use burn::tensor::{Tensor, backend::Backend};
-use dacapo_models::{Clip, Cut, Stage, TokenBatch};
-use dacapo_prefix::{ComputeError, Limits, Place, PrefixCache};
+use burn::tensor::backend::Backend;
+use dacapo_models::{Cut, Stage};
+use dacapo_prefix::{FrozenPrefix, Limits, Place, PrefixCache};
 
 use crate::prefix_keeping::PrefixKeeping;
 
@@ -18,7 +18,7 @@ const DEVICE: u64 = 24 << 30;
 /// It is computed without gradients, in micro-batches of one shape for images and all at once
 /// for the prompts, whether it is kept or not.
 pub(super) struct Prefix<B: Backend> {
-    images: PrefixCache<B>,
+    images: FrozenPrefix<B>,
     texts: Mutex<Kept<B>>,
     vision: Option<Cut>,
     text: Option<Cut>,
@@ -33,7 +33,7 @@ struct Kept<B: Backend> {
 impl<B: Backend> Prefix<B> {
     pub(super) fn new(micro_batch: NonZeroUsize) -> Self {
         Self {
-            images: PrefixCache::new(micro_batch, limits(0)),
+            images: FrozenPrefix::new(PrefixCache::new(micro_batch, limits(0))),
             texts: Mutex::new(Kept {
                 keep: true,
                 stage: None,
@@ -50,21 +50,29 @@ impl<B: Backend> Prefix<B> {
         let worth = |cut: &Cut| *cut > Cut::block(0);
         self.vision = Cut::of_vision(vision, trainable).filter(worth);
         self.text = Cut::of_text(text, trainable).filter(worth);
+        let visual = trainable.iter();
+        let visual = visual.filter_map(|path| path.strip_prefix("visual."));
+        self.images.prepare(visual.map(str::to_owned).collect());
     }
 
     /// Whether anything is kept from step to step, and where: in a folder under `key`, which
     /// tells all that rows depend on besides images and cut. No bit depends on it.
     pub(super) fn keep(&self, keeping: &PrefixKeeping, key: &str) {
-        let keep = keeping.keep;
-        self.images.keep(keep);
-        self.images.within(limits(keeping.host));
+        let (keep, cache) = (keeping.keep, self.images.cache());
+        cache.keep(keep);
+        cache.within(limits(keeping.host));
         if let (Some(folder), Some(cut)) = (&keeping.folder, self.vision) {
             let key = blake3::hash(format!("{key} {:?}", cut.place()).as_bytes());
             let key = key.to_hex()[..32].to_owned();
-            self.images.in_folder(folder.clone(), key);
+            cache.in_folder(folder.clone(), key);
         }
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         *texts = Kept { keep, stage: None };
+    }
+
+    /// Of the images.
+    pub(super) fn images(&self) -> &FrozenPrefix<B> {
+        &self.images
     }
 
     pub(super) fn vision(&self) -> Option<Cut> {
@@ -77,60 +85,16 @@ impl<B: Backend> Prefix<B> {
 
     /// Where the rows of a set are, once they were asked for.
     pub(super) fn place(&self, set: &str) -> Option<Place> {
-        self.images.place(set)
+        self.images.cache().place(set)
     }
 
-    /// Images of a set at the cut.
-    pub(super) fn of_set<'a>(
-        &self,
-        set: &str,
-        len: usize,
-        indices: &[usize],
-        cut: Cut,
-        model: impl Fn() -> &'a Clip<B>,
-        images: impl Fn(&[usize]) -> Tensor<B, 4>,
-    ) -> Result<Stage<B>, ComputeError>
-    where
-        B: 'a,
-    {
-        let compute = |batch: &[usize]| {
-            let stage = model().visual.prefix(images(batch), cut, None);
-            Ok(parts(stage))
-        };
-        Ok(stage(self.images.rows(set, len, indices, compute)?))
-    }
-
-    /// Images that are of no set at the cut.
-    pub(super) fn of_images(
-        &self,
-        cut: Cut,
-        model: &Clip<B>,
-        images: &Tensor<B, 4>,
-    ) -> Result<Stage<B>, ComputeError> {
-        let all: Vec<usize> = (0..images.dims()[0]).collect();
-        let compute = |batch: &[usize]| {
-            let rows = batch.iter().map(|at| images.clone().narrow(0, *at, 1));
-            let batch = Tensor::cat(rows.collect(), 0);
-            Ok(parts(model.visual.prefix(batch, cut, None)))
-        };
-        Ok(stage(self.images.compute(&all, compute)?))
-    }
-
-    /// The prompts at their cut.
-    pub(super) fn of_texts<'a>(
-        &self,
-        cut: Cut,
-        model: impl Fn() -> &'a Clip<B>,
-        texts: &TokenBatch,
-    ) -> Stage<B>
-    where
-        B: 'a,
-    {
+    /// The prompts at their cut, which `compute` gives if they are not kept.
+    pub(super) fn of_texts(&self, compute: impl FnOnce() -> Stage<B>) -> Stage<B> {
         let mut kept = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stage) = &kept.stage {
             return stage.clone();
         }
-        let stage = model().text.prefix(texts, cut, None);
+        let stage = compute();
         if kept.keep {
             kept.stage = Some(stage.clone());
         }
@@ -142,19 +106,5 @@ fn limits(host: u64) -> Limits {
     Limits {
         device: DEVICE,
         host,
-    }
-}
-
-fn parts<B: Backend>(stage: Stage<B>) -> Vec<Tensor<B, 3>> {
-    let mut parts = vec![stage.stream];
-    parts.extend(stage.joined);
-    parts
-}
-
-fn stage<B: Backend>(parts: Vec<Tensor<B, 3>>) -> Stage<B> {
-    let mut parts = parts.into_iter();
-    Stage {
-        stream: parts.next().expect("a stage has a stream"),
-        joined: parts.next(),
     }
 }

@@ -1,5 +1,4 @@
 use std::{
-    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::Path,
@@ -13,7 +12,8 @@ use burn::{
     },
 };
 use dacapo_models::{Clip, Cut, Stage, TokenBatch};
-use dacapo_prefix::Place;
+use dacapo_ops::mean;
+use dacapo_prefix::{Place, Samples};
 use dacapo_rng::DropoutKey;
 use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
@@ -235,21 +235,23 @@ impl<B: AutodiffBackend> ClipTask<B> {
         let texts = match self.prefix.text() {
             None => model.text.forward(&self.texts, None),
             Some(cut) => {
-                let stage = self.prefix.of_texts(cut, || model, &self.texts);
+                let compute = || model.text.prefix(&self.texts, cut, None);
+                let stage = self.prefix.of_texts(compute);
                 model.text.suffix(stage, &self.texts, cut, None)
             }
         };
         let mut predictions = Vec::new();
         for batch in indices.chunks(EVALUATION_BATCH) {
-            let load = |indices: &[usize]| self.batch(images, indices);
-            let features = match self.prefix.vision() {
-                None => model.visual.forward(load(batch), None),
-                Some(cut) => {
-                    let len = images.len();
-                    let stage = self.prefix.of_set(set, len, batch, cut, || model, load)?;
-                    model.visual.suffix(stage, cut, None)
-                }
+            let samples = Samples {
+                set,
+                len: images.len(),
+                indices: batch,
             };
+            let load = |indices: &[usize]| self.batch(images, indices);
+            let features = self
+                .prefix
+                .images()
+                .evaluate(&model.visual, &samples, load)?;
             let logits = model.logits(features, texts.clone()).into_data();
             predictions.extend(logits.iter::<f64>());
         }
@@ -264,34 +266,24 @@ impl<B: AutodiffBackend> ClipTask<B> {
         images: Option<Tensor<B, 4>>,
         dropout: &DropoutKey,
     ) -> Result<Tensor<B, 2>, TaskError> {
-        // Made only where something has to be computed: it takes as long as it has tensors.
-        let frozen = OnceCell::new();
-        let frozen = || frozen.get_or_init(|| model.valid());
-        let features = match (self.prefix.vision(), images) {
-            (None, images) => {
-                let images = images.unwrap_or_else(|| self.batch(&self.images, examples));
-                model.visual.forward(images, Some(dropout))
-            }
-            (Some(cut), images) => {
-                let stage = match images {
-                    Some(images) => self.prefix.of_images(cut, frozen(), &images.inner())?,
-                    None => {
-                        let load = |indices: &[usize]| self.batch(&self.images, indices);
-                        let len = self.images.len();
-                        self.prefix
-                            .of_set(&self.images_hash, len, examples, cut, frozen, load)?
-                    }
+        let prefix = self.prefix.images();
+        let features = match images {
+            Some(images) => prefix.forward_others(&model.visual, images.inner(), Some(dropout))?,
+            None => {
+                let samples = Samples {
+                    set: &self.images_hash,
+                    len: self.images.len(),
+                    indices: examples,
                 };
-                model
-                    .visual
-                    .suffix(Stage::from_inner(stage), cut, Some(dropout))
+                let load = |indices: &[usize]| self.batch(&self.images, indices);
+                prefix.forward(&model.visual, &samples, load, Some(dropout))?
             }
         };
         let texts = match self.prefix.text() {
             None => model.text.forward(&self.texts, Some(dropout)),
             Some(cut) => {
-                let stage = self.prefix.of_texts(cut, frozen, &self.texts);
-                let stage = Stage::from_inner(stage);
+                let compute = || model.text.valid().prefix(&self.texts, cut, None);
+                let stage = Stage::from_inner(self.prefix.of_texts(compute));
                 model.text.suffix(stage, &self.texts, cut, Some(dropout))
             }
         };
@@ -354,7 +346,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         let targets = TensorData::new(targets, [examples.len(), self.texts.len()]);
         let targets = Tensor::<B, 2>::from_data(targets, &self.device);
         let error = self.logits(model, &examples, images, &context.dropout)? - targets;
-        Ok((error.clone() * error).mean())
+        Ok(mean(error.clone() * error))
     }
 
     fn evaluate(

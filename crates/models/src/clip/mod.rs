@@ -3,6 +3,7 @@
 
 mod clip_config;
 mod model;
+mod split_forward;
 mod text_tower;
 mod token_batch;
 mod tokenizer;
