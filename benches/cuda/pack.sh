@@ -54,8 +54,8 @@ rm -f "$folder/programs.tar.xz"
 tar -C "$programs" -cf - . | xz -9 -T2 > "$folder/programs.tar.xz"
 install benches/cuda/run.sh "$folder/run.sh"
 install benches/cuda_exact.sh "$folder/cuda_exact.sh"
-for file in peerlib merge_peers adamw_peers vit_l_step clip_hba_step collect; do
-    install -m 644 "benches/python/$file.py" "$folder/python/$file.py"
+for file in benches/python/*.py; do
+    install -m 644 "$file" "$folder/python/"
 done
 {
     git describe --always --dirty --abbrev=12 2> /dev/null || echo "no git"

@@ -2,19 +2,19 @@
 # Runs what `pack.sh` packed: is it right, is it exact, is it fast? Writes JSON for every part,
 # prints one table last.
 #
-#   ./run.sh [-o FOLDER] [PART...]        default: all parts but matmul, into results/
+#   ./run.sh [-o FOLDER] [PART...]        default: all parts but matmul and profile, into results/
 #
 #   tests      the tests of the kernels and of what runs them
 #   sanitizer  the kernels' tests under compute-sanitizer (memcheck; other tools: SANITIZER="memcheck racecheck")
-#   merge      the DoRA merge beside PyTorch's and PEFT's
-#   adamw      the AdamW step beside PyTorch's
-#   matmul     every matrix product strategy (to choose from; slow)
 #   exact      runs of `dacapo train` stopped, resumed and compared bit for bit
-#   vit        a training step of ViT-L/14 beside PyTorch's
-#   clip       a training step of CLIP-HBA (ViT-L/14) beside PyTorch's (needs transformers, too)
+#   matmul     every matrix product strategy (to choose from; slow)
+#   profile    where a step of ViT-L/14 goes, kernel by kernel
+#   merge adamw step epoch checkpoint determinism growth
+#              the tables of python/tables.py, ROUNDS (3) rounds each beside their peers
 #
 # Needs an NVIDIA driver and a CUDA toolkit (CUDA_PATH, or /usr/local/cuda): NVRTC and the headers.
-# The peers need python3 with PyTorch, and PEFT for PEFT's rows. What is missing is named and
+# The tables need python3 with PyTorch; transformers, PEFT, Accelerate, Lightning and matplotlib for
+# their rows and plots. What is missing is named and
 # skipped. Every part ends within its limit (seconds; LIMIT_MERGE=300 and so on change it).
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,16 +24,19 @@ if [ "${1:-}" = -o ]; then
     out=${2:?-o needs a folder}
     shift 2
 fi
-all=(tests sanitizer merge adamw matmul exact vit clip)
+tables=(merge adamw step epoch checkpoint determinism growth)
+all=(tests sanitizer exact matmul profile "${tables[@]}")
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer merge adamw exact vit clip)
+[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer exact "${tables[@]}")
 for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
-    [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [merge]=${LIMIT_MERGE:-280}
-    [adamw]=${LIMIT_ADAMW:-60} [matmul]=${LIMIT_MATMUL:-100} [exact]=${LIMIT_EXACT:-240}
-    [vit]=${LIMIT_VIT:-170} [clip]=${LIMIT_CLIP:-330}
+    [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [exact]=${LIMIT_EXACT:-240}
+    [matmul]=${LIMIT_MATMUL:-100} [profile]=${LIMIT_PROFILE:-60} [merge]=${LIMIT_MERGE:-900}
+    [adamw]=${LIMIT_ADAMW:-200} [step]=${LIMIT_STEP:-1500} [epoch]=${LIMIT_EPOCH:-1200}
+    [checkpoint]=${LIMIT_CHECKPOINT:-300} [determinism]=${LIMIT_DETERMINISM:-600}
+    [growth]=${LIMIT_GROWTH:-600}
 )
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -123,15 +126,14 @@ bench() {
     step "$name" "$bin/benches/$binary" "$@"
 }
 
-# peer NAME ARGUMENTS...: a PyTorch script, told how much time it has.
-peer() {
-    local name=$1
-    shift
+# table NAME: measured beside its peers, by turns.
+table() {
     if [ -z "$torch" ]; then
-        skip "$name.py" "no python3 with a PyTorch that sees the GPU"
+        skip "$1" "no python3 with a PyTorch that sees the GPU"
         return
     fi
-    step "$name.py" "$torch" "$here/python/$name.py" --budget $(($(left) - 15)) "$@"
+    step "$1" "$torch" "$here/python/tables.py" "$1" --programs "$bin" --out "$out" \
+        --rounds "${ROUNDS:-3}" --limit $(($(left) - 15))
 }
 
 part_tests() {
@@ -179,16 +181,6 @@ part_sanitizer() {
     done | json_rows sanitizer
 }
 
-part_merge() {
-    bench merge_cuda --budget $(($(left) / 2 - 10)) --cache "$work/kernels" --json "$out/merge_ours.json"
-    peer merge_peers --json "$out/merge_peers.json"
-}
-
-part_adamw() {
-    bench adamw_cuda --cache "$work/kernels" --json "$out/adamw_ours.json"
-    peer adamw_peers --json "$out/adamw_peers.json"
-}
-
 part_matmul() {
     bench matmul_plan --seconds $(($(left) - 10)) --cache "$work/kernels" --json "$out/matmul.json"
 }
@@ -203,15 +195,9 @@ part_exact() {
     grep -E 'two processes|^ +(backend|device|kernel_plan)' "$out/exact-cuda_exact-sh.log"
 }
 
-part_vit() {
-    bench vit_l_step --cache "$work/kernels" --budget $(($(left) / 2)) --json "$out/vit_ours.json"
+part_profile() {
     bench "vit_l_step profile" --warm-up 1 --steps 1 --flavours peft --precisions tf32 \
         --cache "$work/kernels" --profile "$out/vit_profile.log"
-    peer vit_l_step --json "$out/vit_peers.json"
-}
-
-part_clip() {
-    peer clip_hba_step --program "$bin/dacapo" --json "$out/clip.json"
 }
 
 # json_rows NAME: JSON objects, one a line, as a file of one part.
@@ -227,7 +213,11 @@ for part in "${parts[@]}"; do
     printf '\n== %s (at most %s s)\n' "$part" "${limit[$part]}"
     part_start=$SECONDS
     rm -f "$out/$part"*.json "$out/$part"[-_]*.log
-    "part_$part"
+    if [[ " ${tables[*]} " == *" $part "* ]]; then
+        table "$part"
+    else
+        "part_$part"
+    fi
 done
 cd "$out" || exit 2
 rm -rf "$work"

@@ -13,8 +13,15 @@ tokens, images and targets are random: only time and memory matter.
     batched    all prompts in one pass
     cached     what comes before the first adapter is kept (on the device, for every image), the last
                block follows only the token that is read, AdamW is the fused one; also compiled
+    cached-reordered   the same with the last block's attention in the order in which dacapo computes
+               it: no keys and values are formed where one token asks; also compiled
     dacapo     `dacapo train` (with --program): the whole program, which keeps the same
     uncached   the same with --no-prefix-cache
+
+A loss is read where it does not make the device wait: after the next step was queued, as the program
+does it. With --epochs N, whole epochs are timed in place of steps: 1,445 images in batches of 64, then
+361 without gradients; in the program also a checkpoint, and images from memory, in PyTorch the same 64
+images on the device all the time.
 
 `f32` is IEEE, `tf32` f32 in TF32, `bf16` products in bf16 (autocast in PyTorch). Memory is what
 `nvidia-smi` shows at most, less what it showed before, looked at every 0.1 s.
@@ -35,6 +42,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from peerlib import Report, common_arguments, device_of, matmul_precision
+
+
+KINDS = (
+    "dacapo,uncached,original,batched,cached,cached-reordered,cached-compiled,cached-reordered-compiled"
+)
 
 
 class Size:
@@ -151,8 +163,9 @@ def features(model, which, **inputs):
 class Suffix(nn.Module):
     """What comes after the first adapter, of rows that are kept of every image and of the prompts."""
 
-    def __init__(self, size, device):
+    def __init__(self, size, device, reordered):
         super().__init__()
+        self.reordered = reordered
         self.model = build(size, device)
         self.vision = self.model.vision_model.encoder.layers[-2:]
         self.text = self.model.text_model.encoder.layers[-1]
@@ -170,15 +183,30 @@ class Suffix(nn.Module):
         x = stream + block.self_attn.out_proj(joined)
         return x + block.mlp(block.layer_norm2(x))
 
-    @staticmethod
-    def read_first(block, x):
+    def read_first(self, block, x):
         """The stream and the heads of the first token."""
         attention = block.self_attn
+        if self.reordered:
+            return x[:, :1], self.reordered_heads(attention, block.layer_norm1(x))
         heads = lambda y: y.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
         h = block.layer_norm1(x)
         query, key = heads(attention.q_proj(h[:, :1])), heads(attention.k_proj(h))
         joined = F.scaled_dot_product_attention(query, key, heads(attention.v_proj(h)))
         return x[:, :1], joined.transpose(1, 2).flatten(2)
+
+    @staticmethod
+    def reordered_heads(attention, h):
+        """Keys and values of no token are formed: q (h K)^T = (q K^T) h^T, and p (h V) = (p h) V. The
+        key's bias adds the same to all scores, which the softmax does not see."""
+        heads, width = attention.num_heads, h.shape[-1]
+        query = attention.q_proj(h[:, 0]).unflatten(1, (heads, -1))
+        key = attention.k_proj.weight.unflatten(0, (heads, -1))
+        value = attention.v_proj.weight.unflatten(0, (heads, -1))
+        asking = torch.einsum("nhe,hed->nhd", query, key)
+        scores = asking @ h.transpose(1, 2)
+        mixed = torch.softmax(scores * (width // heads) ** -0.5, dim=-1).to(h.dtype) @ h
+        joined = torch.einsum("nhd,hed->nhe", mixed, value.to(mixed.dtype)).flatten(1)
+        return (joined + attention.v_proj.bias)[:, None]
 
     def forward(self, examples):
         model, (late, last) = self.model, self.vision
@@ -192,51 +220,76 @@ class Suffix(nn.Module):
         return model.logit_scale.exp() * seen @ texts.T
 
 
-def torch_steps(size, kind, precision, device, args):
-    """Seconds of each step, GiB allocated at most, last loss. The rows that a cache keeps are random."""
-    cuda = device.type == "cuda"
-    cached = kind.startswith("cached")
-    model = Suffix(size, device) if cached else build(size, device)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=3e-4, fused=cached and cuda)
-    targets = 10 * torch.rand(size.batch, size.prompts, device=device)
-    if cached:
-        suffix = torch.compile(model) if kind.endswith("compiled") else model
+class Peer:
+    """One of the PyTorch kinds, ready to train. The rows that a cache keeps are random."""
 
-        def forward():
-            return suffix(torch.randperm(len(model.stream))[: size.batch].to(device))
+    def __init__(self, size, kind, precision, device):
+        self.size, self.kind, self.precision, self.device = size, kind, precision, device
+        cuda, cached = device.type == "cuda", kind.startswith("cached")
+        self.model = Suffix(size, device, "reordered" in kind) if cached else build(size, device)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=3e-4, fused=cached and cuda)
+        self.targets = 10 * torch.rand(size.batch, size.prompts, device=device)
+        if cached:
+            self.suffix = torch.compile(self.model) if kind.endswith("compiled") else self.model
+        else:
+            self.prompts = tokens(size, device)
+            self.images = torch.randn(size.batch, 3, size.image, size.image, device=device)
 
-    else:
-        prompts = tokens(size, device)
-        images = torch.randn(size.batch, 3, size.image, size.image, device=device)
+    def forward(self, images):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.logits(images)
 
-        def forward():
-            if kind == "original":
-                texts = torch.cat([features(model, "text", input_ids=row[None]) for row in prompts])
-            else:
-                texts = features(model, "text", input_ids=prompts)
-            seen = features(model, "vision", pixel_values=images)
-            seen = seen / seen.norm(dim=-1, keepdim=True)
-            texts = texts / texts.norm(dim=-1, keepdim=True)
-            return model.logit_scale.exp() * seen @ texts.T
+    def logits(self, images):
+        """Of the first so many images; with a cache, of any."""
+        model = self.model
+        if self.kind.startswith("cached"):
+            return self.suffix(torch.randperm(len(model.stream))[:images].to(self.device))
+        if self.kind == "original":
+            texts = torch.cat([features(model, "text", input_ids=row[None]) for row in self.prompts])
+        else:
+            texts = features(model, "text", input_ids=self.prompts)
+        seen = features(model, "vision", pixel_values=self.images[:images])
+        seen = seen / seen.norm(dim=-1, keepdim=True)
+        texts = texts / texts.norm(dim=-1, keepdim=True)
+        return model.logit_scale.exp() * seen @ texts.T
 
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds = []
-    for _ in range(args.steps):
-        start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = forward()
-        loss = F.mse_loss(logits.float(), targets)
-        optimizer.zero_grad()
+    def step(self, images):
+        """The loss, still on the device."""
+        loss = F.mse_loss(self.forward(images).float(), self.targets[:images])
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        value = loss.item()
-        if cuda:
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated(device) if cuda else 0
-    return seconds, peak / 2**30, value, sum(p.numel() for p in trained)
+        self.optimizer.step()
+        return loss.detach()
+
+    def steps(self, count):
+        """Seconds of each step, by when its loss can be read, and the last loss."""
+        at, before, value = [time.perf_counter()], None, None
+        for _ in range(count):
+            loss = self.step(self.size.batch)
+            if before is not None:
+                value = before.item()
+                at.append(time.perf_counter())
+            before = loss
+        value = before.item()
+        return [b - a for a, b in zip(at, at[1:])], value
+
+    def epochs(self, count):
+        """Seconds of each epoch: every training image once, every other one validated."""
+        batch, train = self.size.batch, round(0.8 * self.size.images)
+        parts = lambda images: [min(batch, images - at) for at in range(0, images, batch)]
+        seconds = []
+        for _ in range(count):
+            start = time.perf_counter()
+            losses = [self.step(images) for images in parts(train)]
+            with torch.no_grad():
+                errors = [
+                    F.mse_loss(self.forward(images).float(), self.targets[:images])
+                    for images in parts(self.size.images - train)
+                ]
+            torch.stack(losses + errors).tolist()
+            seconds.append(time.perf_counter() - start)
+        return seconds
 
 
 def merges(size):
@@ -279,7 +332,7 @@ lr = 3e-4
 [scheduler]
 kind = "constant"
 [train]
-epochs = 1
+epochs = {epochs}
 batch_size = {size.batch}
 """
 
@@ -305,23 +358,24 @@ def toml_sizes(tower):
     return "{{ d_model = {hidden_size}, blocks = {num_hidden_layers}, heads = {num_attention_heads}, d_mlp = {intermediate_size} }}".format(**tower)
 
 
-def program_steps(size, precision, device, args, folder, more=()):
-    """Seconds of each step but the first, by the times at which the program tells of them, and the
-    last loss."""
+def program(size, precision, device, args, folder, more=()):
+    """A run of the program: seconds of each step but the first, by the times at which it tells of
+    them, until the first, the last line, and seconds of each epoch but the first."""
     vision, text = size.vision["num_hidden_layers"], size.text["num_hidden_layers"]
     blocks = [f"visual.blocks.{vision - 2}", f"visual.blocks.{vision - 1}", f"text.blocks.{text - 1}"]
     targets = ", ".join(f'"{block}.attn.out_proj"' for block in blocks)
-    config = f"{folder}/{precision}.toml"
+    config, run = f"{folder}/{precision}.toml", precision + "".join(more)
     with open(config, "w", encoding="utf-8") as file:
         file.write(CONFIG.format(
-            size=size, precision=precision, targets=targets,
+            size=size, precision=precision, targets=targets, epochs=args.epochs + 1,
             vision=toml_sizes(size.vision), text=toml_sizes(size.text),
         ))
     call = [
-        args.program, "-vv", "train", config, "--out", precision + "".join(more), "--json", *more,
+        args.program, "-vv", "train", config, "--out", run, "--json", *more,
         "--device", "cuda:0" if device.type == "cuda" else "cpu",
-        "--stop-after-step", str(args.steps),
     ]
+    if not args.epochs:
+        call += ["--stop-after-step", str(args.steps)]
     start = time.perf_counter()
     running = subprocess.Popen(
         call, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -334,8 +388,11 @@ def program_steps(size, precision, device, args, folder, more=()):
             step = line.strip()
     if running.wait() != 0:
         raise RuntimeError("".join(told)[-500:].replace("\n", " "))
-    steps = [after - before for before, after in zip(at, at[1:])]
-    return steps, at[0] - start, step
+    with open(f"{folder}/{run}/events.jsonl", encoding="utf-8") as file:
+        events = [json.loads(line) for line in file]
+    ends = [event["unix_ms"] / 1e3 for event in events if event["event"] == "epoch"]
+    between = lambda times: [after - before for before, after in zip(times, times[1:])]
+    return between(at), at[0] - start, step, between(ends)
 
 
 def main():
@@ -344,8 +401,11 @@ def main():
     parser.add_argument("--program", help="the program dacapo; without it, PyTorch alone")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--timed", type=int, default=10, help="of these, how many last ones count")
+    parser.add_argument(
+        "--epochs", type=int, default=0, metavar="N", help="time N epochs, after one that does not count"
+    )
     parser.add_argument("--precisions", default="f32,tf32,bf16")
-    parser.add_argument("--kinds", default="dacapo,uncached,original,batched,cached,cached-compiled")
+    parser.add_argument("--kinds", default=KINDS)
     args = parser.parse_args()
     device = device_of(args.device)
     size = Quick if args.quick else Size
@@ -354,6 +414,13 @@ def main():
         args.program = os.path.abspath(args.program)
 
     def row(kind, precision, seconds, memory, **more):
+        if args.epochs:
+            report.row(
+                who=kind, precision=precision, batch=size.batch, epochs=len(seconds),
+                epoch_s=statistics.median(seconds), fastest_s=min(seconds), memory_gib=memory.gib(),
+                **more,
+            )
+            return
         timed = seconds[-args.timed :]
         report.row(
             who=kind, precision=precision, batch=size.batch, steps=len(timed),
@@ -364,12 +431,22 @@ def main():
     def ours(who, precision, folder):
         more = ["--no-prefix-cache"] if who == "uncached" else []
         with Memory(device) as memory:
-            seconds, first, told = program_steps(size, precision, device, args, folder, more)
+            steps, first, told, epochs = program(size, precision, device, args, folder, more)
+        seconds = epochs if args.epochs else steps
         row(who if more else "dacapo", precision, seconds, memory, until_first_step_s=first, told=told)
 
     def theirs(kind, precision):
+        loss = None
         with matmul_precision(precision), Memory(device) as memory:
-            seconds, peak, loss, numbers = torch_steps(size, kind, precision, device, args)
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
+            peer = Peer(size, kind, precision, device)
+            if args.epochs:
+                seconds = peer.epochs(args.epochs + 1)[1:]
+            else:
+                seconds, loss = peer.steps(args.steps + 1)
+            peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0
+        numbers = sum(p.numel() for p in peer.trained)
         row(f"pytorch {kind}", precision, seconds, memory, allocated_gib=peak, loss=loss, numbers=numbers)
 
     kinds, precisions = args.kinds.split(","), args.precisions.split(",")
@@ -381,7 +458,10 @@ def main():
             for who in own:
                 for precision in precisions:
                     report.attempt(f"{who} {precision}", lambda: ours(who, precision, folder))
-        theirs_all = ("cached", "cached-compiled", "batched", "original")
+        theirs_all = (
+            "cached", "cached-reordered", "cached-compiled", "cached-reordered-compiled", "batched",
+            "original",
+        )
         for precision in precisions:
             for kind in [kind for kind in theirs_all if kind in kinds]:
                 report.attempt(f"{kind} {precision}", lambda: theirs(kind, precision))

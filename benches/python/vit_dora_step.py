@@ -25,33 +25,33 @@ TOKENS = (SIDE // PATCH) ** 2 + 1
 
 
 class Dora(nn.Module):
-    def __init__(self, d_in, d_out):
+    def __init__(self, d_in, d_out, rank=RANK):
         super().__init__()
+        self.s = ALPHA / rank
         base = nn.Linear(d_in, d_out)
         self.weight = nn.Parameter(base.weight.detach(), requires_grad=False)
         self.bias = nn.Parameter(base.bias.detach(), requires_grad=False)
         self.m = nn.Parameter(self.weight.norm(dim=1))
-        self.a = nn.Parameter(torch.empty(RANK, d_in))
+        self.a = nn.Parameter(torch.empty(rank, d_in))
         nn.init.kaiming_uniform_(self.a, a=5**0.5)
-        self.b = nn.Parameter(torch.zeros(d_out, RANK))
+        self.b = nn.Parameter(torch.zeros(d_out, rank))
 
     def forward(self, x):
-        s = ALPHA / RANK
         with torch.no_grad():
-            norm = (self.weight + s * (self.b @ self.a)).norm(dim=1)
+            norm = (self.weight + self.s * (self.b @ self.a)).norm(dim=1)
         g = self.m / norm
         base = F.linear(x, self.weight)
-        low = F.linear(F.linear(x, self.a), self.b) * s
+        low = F.linear(F.linear(x, self.a), self.b) * self.s
         return base + self.bias + (g - 1) * base + g * low
 
 
 class Block(nn.Module):
-    def __init__(self):
+    def __init__(self, rank=RANK):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.query, self.key = Dora(WIDTH, WIDTH), Dora(WIDTH, WIDTH)
-        self.value, self.out_proj = Dora(WIDTH, WIDTH), Dora(WIDTH, WIDTH)
-        self.fc1, self.fc2 = Dora(WIDTH, MLP), Dora(MLP, WIDTH)
+        self.query, self.key = Dora(WIDTH, WIDTH, rank), Dora(WIDTH, WIDTH, rank)
+        self.value, self.out_proj = Dora(WIDTH, WIDTH, rank), Dora(WIDTH, WIDTH, rank)
+        self.fc1, self.fc2 = Dora(WIDTH, MLP, rank), Dora(MLP, WIDTH, rank)
 
     def forward(self, x):
         n, t, d = x.shape
@@ -68,14 +68,14 @@ class Block(nn.Module):
 
 
 class Vit(nn.Module):
-    def __init__(self):
+    def __init__(self, blocks=BLOCKS, rank=RANK):
         super().__init__()
         self.patch_embed = nn.Linear(PATCH * PATCH, WIDTH)
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, WIDTH))
         self.positions = nn.Parameter(0.02 * torch.randn(1, TOKENS, WIDTH))
-        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.blocks = nn.ModuleList(Block(rank) for _ in range(blocks))
         self.norm = nn.LayerNorm(WIDTH)
-        self.head = Dora(WIDTH, CLASSES)
+        self.head = Dora(WIDTH, CLASSES, rank)
         adapters = {id(p) for m in self.modules() if isinstance(m, Dora) for p in (m.m, m.a, m.b)}
         for p in self.parameters():
             p.requires_grad_(id(p) in adapters)

@@ -25,7 +25,7 @@ use dacapo::optim::{AdamWConfig, Schedule};
 use dacapo::rng::{RngHub, Stream};
 use dacapo::trainer::{
     EarlyStoppingConfig, Info, ResetOptimizer, STREAMS, ScheduleUnit, StepContext, Task, TaskError,
-    Trainer, TrainerSettings,
+    Trainer, TrainerRecord, TrainerSettings,
 };
 use dacapo_benches::gpu::{Report, configure, median};
 use serde_json::json;
@@ -218,10 +218,12 @@ impl<B: Compute> Base<B> {
         })
     }
 
+    /// Before the first step, or at the state of `record`.
     fn trainer(
         &self,
         flavour: Flavour,
         precision: Precision,
+        record: Option<TrainerRecord>,
     ) -> Result<Trainer<B, Images<B>>, Box<dyn Error>> {
         let dora = DoraConfig {
             flavour,
@@ -240,7 +242,12 @@ impl<B: Compute> Base<B> {
         let identity = dacapo::identity_in::<B>("benchmark", &self.device, precision);
         let settings = settings(self.size.batch);
         let device = self.device.clone();
-        Ok(Trainer::new(task, vit, settings, identity, rng, device)?)
+        Ok(match record {
+            None => Trainer::new(task, vit, settings, identity, rng, device)?,
+            Some(record) => {
+                Trainer::resume(task, vit, settings, identity, rng, device, record, false)?
+            }
+        })
     }
 }
 
@@ -286,7 +293,7 @@ fn measure<B: Compute>(
     memory: &Memory<'_>,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    let mut trainer = base.trainer(flavour, precision)?;
+    let mut trainer = base.trainer(flavour, precision, None)?;
     let mut seconds = Vec::new();
     let mut loss = 0.0;
     for _ in 0..args.warm_up + args.steps {
@@ -319,7 +326,10 @@ fn measure<B: Compute>(
         .state_hash::<B::InnerBackend>()?;
     let stall = match args.stall_blocks {
         0 => None,
-        _ => Some(stall::measure(args, &mut trainer, &base.device)?),
+        _ => {
+            let resume = |record| base.trainer(flavour, precision, Some(record));
+            Some(stall::measure(args, &mut trainer, &base.device, resume)?)
+        }
     };
     report.row(json!({
         "who": format!("dacapo {}", name(flavour)),

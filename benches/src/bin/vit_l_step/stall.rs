@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use dacapo::compute::Compute;
-use dacapo::trainer::{Info, RunFolder, Task, Trainer};
+use dacapo::trainer::{Info, RunFolder, Task, Trainer, TrainerRecord};
 use dacapo_benches::gpu::median;
 use serde_json::{Map, Value, json};
 
@@ -34,11 +34,13 @@ const WAYS: [(Way, &str); 3] = [
     (Way::Before, "before"),
 ];
 
-/// Blocks of steps in every way by turns, then single saves that are waited for.
+/// Blocks of steps in every way by turns, then single saves that are waited for, then what it takes to
+/// go on from the last one, by `resume`.
 pub(crate) fn measure<B: Compute, T: Task<B>>(
     args: &Args,
     trainer: &mut Trainer<B, T>,
     device: &B::Device,
+    resume: impl Fn(TrainerRecord) -> Result<Trainer<B, T>, Box<dyn Error>>,
 ) -> Result<Value, Box<dyn Error>> {
     let parent = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(parent)?;
@@ -67,6 +69,15 @@ pub(crate) fn measure<B: Compute, T: Task<B>>(
         saves.push(start.elapsed().as_secs_f64());
         bytes = std::fs::metadata(folder.checkpoint(&name)?)?.len();
     }
+    let [mut loads, mut resumes] = [Vec::new(), Vec::new()];
+    for _ in 0..5 {
+        let start = Instant::now();
+        let record = folder.load_latest()?.ok_or("nothing was saved")?;
+        loads.push(start.elapsed().as_secs_f64());
+        resume(record)?;
+        B::sync(device)?;
+        resumes.push(start.elapsed().as_secs_f64());
+    }
     let without = median(&seconds[0]);
     let step = without / (EVERY * CHECKPOINTS) as f64;
     let mut report = Map::from_iter([
@@ -77,6 +88,8 @@ pub(crate) fn measure<B: Compute, T: Task<B>>(
         ("snapshot_ms".to_owned(), json!(1e3 * median(&snapshots))),
         ("record_ms".to_owned(), json!(1e3 * median(&records))),
         ("synchronous_ms".to_owned(), json!(1e3 * median(&saves))),
+        ("read_ms".to_owned(), json!(1e3 * median(&loads))),
+        ("resume_ms".to_owned(), json!(1e3 * median(&resumes))),
     ]);
     println!(
         "  checkpoint of {bytes} bytes; a step takes {:.2} ms; snapshot {:.2} ms, with the copy to \
