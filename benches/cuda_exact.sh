@@ -52,6 +52,7 @@ case_ clip-hba-dropout "50" --epochs 3 --set adapt.flavour=clip-hba --set adapt.
 case_ accumulation "20" --epochs 3 --set train.accumulation=2
 case_ clip-hba-dropout-bf16 "50" --epochs 3 --set adapt.flavour=clip-hba --set adapt.dropout=0.1 \
     --set run.precision=bf16
+case_ clip-norm "50" --epochs 3 --set optimizer.clip_norm=0.1
 case_ full "50" --epochs 3 --set adapt.mode=full --set model.base=random --set early_stopping.enabled=false
 case_ conv-net "50" --epochs 3 --set model.kind=conv-net --set model.base=random --set adapt.mode=full
 for name in "${wanted[@]}"; do

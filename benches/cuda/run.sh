@@ -9,7 +9,7 @@
 #   exact      runs of `dacapo train` stopped, resumed and compared bit for bit
 #   matmul     every matrix product strategy (to choose from; slow)
 #   profile    where a step of ViT-L/14 goes, kernel by kernel
-#   merge adamw step epoch checkpoint determinism growth
+#   merge adamw step epoch checkpoint growth
 #              the tables of python/tables.py, ROUNDS (3) rounds each beside their peers
 #
 # Needs an NVIDIA driver and a CUDA toolkit (CUDA_PATH, or /usr/local/cuda): NVRTC and the headers.
@@ -24,7 +24,7 @@ if [ "${1:-}" = -o ]; then
     out=${2:?-o needs a folder}
     shift 2
 fi
-tables=(merge adamw step epoch checkpoint determinism growth)
+tables=(merge adamw step epoch checkpoint growth)
 all=(tests sanitizer exact matmul profile "${tables[@]}")
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer exact "${tables[@]}")
@@ -35,8 +35,7 @@ declare -A limit=(
     [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [exact]=${LIMIT_EXACT:-240}
     [matmul]=${LIMIT_MATMUL:-100} [profile]=${LIMIT_PROFILE:-60} [merge]=${LIMIT_MERGE:-900}
     [adamw]=${LIMIT_ADAMW:-200} [step]=${LIMIT_STEP:-1500} [epoch]=${LIMIT_EPOCH:-1200}
-    [checkpoint]=${LIMIT_CHECKPOINT:-300} [determinism]=${LIMIT_DETERMINISM:-600}
-    [growth]=${LIMIT_GROWTH:-600}
+    [checkpoint]=${LIMIT_CHECKPOINT:-300} [growth]=${LIMIT_GROWTH:-600}
 )
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

@@ -108,7 +108,7 @@ def checks(folder, summary):
     return lines
 
 
-TABLES = ("merge", "adamw", "step", "epoch", "checkpoint", "determinism", "growth")
+TABLES = ("merge", "adamw", "step", "epoch", "checkpoint", "growth")
 
 
 def tables(folder, summary):

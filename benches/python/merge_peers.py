@@ -24,7 +24,6 @@ import argparse
 import warnings
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from peerlib import Clock, Report, common_arguments, count_kernels, device_of, matmul_precision

@@ -1,7 +1,7 @@
 """What each benchmark table measures: its programs, and what a row of their JSON means."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable
 
 
@@ -59,7 +59,6 @@ class Spec:
     metrics: dict
     runs: Callable
     baseline: str = "dacapo"
-    needs: tuple = field(default=())
 
 
 TIMES = {
@@ -171,24 +170,6 @@ def checkpoint(context):
     ]
 
 
-def determinism(context):
-    def points(series):
-        def of_row(row):
-            return [(series, f"ViT-L/14 {row['precision']}, {row['blocks']} blocks", {"ms": row["median_ms"]})]
-
-        return of_row
-
-    arguments = (
-        "--device", context.burn_device, "--flavours", "peft", "--steps", "4", "--warm-up", "3",
-    )
-    kept = ("--cache", context.kernels)
-    return [
-        Run("exact", context.ours("vit_l_step", *arguments, *kept), points("exact")),
-        Run("autotuned", context.ours("vit_l_step_autotuned", *arguments, *kept), points("autotune")),
-        Run("fused", context.ours("vit_l_step_fused", *arguments, *kept), points("autotune and fusion")),
-    ]
-
-
 def growth(context):
     def points(row):
         return [(row["who"], f"{row['axis']} {row['at']}", {row["axis"]: row["median_ms"]}, row["at"])]
@@ -201,7 +182,7 @@ def growth(context):
 
 TABLES = {
     "merge": Spec("The DoRA merge and its gradients", TIMES, merge),
-    "adamw": Spec("The AdamW step", TIMES, adamw, baseline="dacapo"),
+    "adamw": Spec("The AdamW step", TIMES, adamw),
     "step": Spec("A training step", {"ms": "Milliseconds", "gib": "Memory on the card, GiB"}, step),
     "epoch": Spec(
         "A CLIP-HBA epoch: 1,445 training images, 361 validated",
@@ -215,7 +196,6 @@ TABLES = {
         },
         checkpoint,
     ),
-    "determinism": Spec("The cost of exactness", {"ms": "Milliseconds a step"}, determinism, baseline="exact"),
     "growth": Spec(
         "How a step grows",
         {

@@ -143,9 +143,9 @@ def take(table, run, path):
             data = json.load(file)
     except (FileNotFoundError, ValueError):
         return
-    table.data["machine"].update(
-        {key: value for key, value in data.get("machine", {}).items() if "none" not in str(value)}
-    )
+    for key, value in data.get("machine", {}).items():
+        if "none" not in str(value):
+            table.data["machine"].setdefault(key, value)
     for left_out in data.get("skipped", []):
         table.miss(f"{run.name}: {left_out['what']}", left_out["why"])
     for row in data["rows"]:

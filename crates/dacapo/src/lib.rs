@@ -38,6 +38,7 @@ pub use dacapo_dora as dora;
 pub use dacapo_models as models;
 pub use dacapo_ops as ops;
 pub use dacapo_optim as optim;
+pub use dacapo_prefix as prefix;
 pub use dacapo_pth as pth;
 pub use dacapo_record as record;
 pub use dacapo_report as report;

@@ -20,6 +20,7 @@ use crate::{OptimError, PendingReport};
 /// # Errors
 /// [`OptimError::NonFiniteGradient`], also for an infinite element that
 /// `clip_value` would have hidden; [`OptimError::Device`].
+#[allow(clippy::type_complexity)]
 pub(crate) fn clip<B: Backend>(
     clip_value: Option<f64>,
     clip_norm: Option<f64>,

@@ -59,6 +59,12 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             self.model = module_state::set_flat(self.model.clone(), params);
             report
         });
+        let end = self.examples_per_epoch();
+        let next = self.position + examples;
+        if next < end {
+            let last = end.min(next.saturating_add(self.settings.examples_per_step()));
+            self.task.prefetch(&self.order[next..last]);
+        }
         // Read once everything is queued, so that a GPU need not wait for the next step. A loss that
         // is not finite explains what the optimizer refuses, too.
         let loss = mean_loss(step, losses, examples)?;
@@ -74,7 +80,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.check_frozen()?;
 
         let (epoch, position) = (self.epoch + 1, self.position);
-        let epoch_end = match position == self.examples_per_epoch() {
+        let epoch_end = match position == end {
             true => Some(self.end_epoch(lr_factor)?),
             false => None,
         };

@@ -35,6 +35,9 @@ pub trait Task<B: AutodiffBackend> {
     /// The mean loss, shape `[1]`, of the training examples with these indices
     /// (each below [`train_len`](Self::train_len)).
     ///
+    /// On an NVIDIA GPU reduce it by `dacapo_ops::mean` or `sum`: Burn's own add the parts of a large
+    /// tensor in whichever order they arrive, so that two runs may differ in their last bits.
+    ///
     /// # Errors
     /// Whatever keeps the task from computing it; it ends the run.
     fn loss(
@@ -43,6 +46,11 @@ pub trait Task<B: AutodiffBackend> {
         examples: &[usize],
         context: &mut StepContext<'_>,
     ) -> Result<Tensor<B, 1>, TaskError>;
+
+    /// Told of the training examples that the next step of the epoch takes, once everything of this
+    /// one is queued: what they need from the host can be made ready while the device computes. It
+    /// must not change a bit.
+    fn prefetch(&self, _examples: &[usize]) {}
 
     /// Metrics of the model in evaluation mode, by name; run at the end of every epoch.
     ///

@@ -3,6 +3,7 @@
 
 mod dora_params;
 mod layer_name;
+mod loaded_ahead;
 mod original;
 mod original_files;
 mod original_history;

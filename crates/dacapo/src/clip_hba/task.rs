@@ -2,6 +2,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::Path,
+    sync::Arc,
 };
 
 use burn::{
@@ -19,7 +20,12 @@ use dacapo_rsa::{Rdm, Spearman};
 use dacapo_things::{Split, Targets, ThingsImages};
 use dacapo_trainer::{BatchPerturbation, Identity, PerturbationKind, StepContext, Task, TaskError};
 
-use super::{prefix::Prefix, prompts::read_prompts, split_file::read_split};
+use super::{
+    loaded_ahead::{LoadedAhead, normalised},
+    prefix::Prefix,
+    prompts::read_prompts,
+    split_file::read_split,
+};
 use crate::{CliError, config::ClipHbaConfig, prefix_keeping::PrefixKeeping};
 
 /// Images in one pass of an evaluation.
@@ -28,7 +34,7 @@ const EVALUATION_BATCH: usize = 64;
 /// Predicting the similarity dimensions of THINGS images: mean squared error between CLIP's
 /// logits for the prompts and the targets; behavioural RSA of every epoch.
 pub struct ClipTask<B: AutodiffBackend> {
-    images: ThingsImages,
+    images: Arc<ThingsImages>,
     /// The images' hash, which names them as a set.
     images_hash: String,
     /// `[images, prompts]`.
@@ -39,6 +45,7 @@ pub struct ClipTask<B: AutodiffBackend> {
     /// Blocks of the image and of the text tower.
     blocks: [usize; 2],
     prefix: Prefix<B::InnerBackend>,
+    ahead: LoadedAhead,
     device: B::Device,
 }
 
@@ -117,13 +124,14 @@ impl<B: AutodiffBackend> ClipTask<B> {
         };
         Ok(Self {
             images_hash: images.fingerprint(),
-            images,
+            images: Arc::new(images),
             targets: targets.values().iter().map(|value| *value as f32).collect(),
             split,
             texts,
             rsa,
             blocks: [sizes.vision.blocks, sizes.text.blocks],
             prefix: Prefix::new(config.prefix_batch),
+            ahead: LoadedAhead::default(),
             device,
         })
     }
@@ -165,7 +173,15 @@ impl<B: AutodiffBackend> ClipTask<B> {
         images: &ThingsImages,
         indices: &[usize],
     ) -> Tensor<C, 4> {
-        let pixels = images.batch(indices, ThingsImages::MEAN, ThingsImages::STD);
+        self.tensor(images, indices, normalised(images, indices))
+    }
+
+    fn tensor<C: Backend<Device = B::Device>>(
+        &self,
+        images: &ThingsImages,
+        indices: &[usize],
+        pixels: Vec<f32>,
+    ) -> Tensor<C, 4> {
         let shape = [indices.len(), 3, images.side(), images.side()];
         Tensor::from_data(TensorData::new(pixels, shape), &self.device)
     }
@@ -275,7 +291,10 @@ impl<B: AutodiffBackend> ClipTask<B> {
                     len: self.images.len(),
                     indices: examples,
                 };
-                let load = |indices: &[usize]| self.batch(&self.images, indices);
+                let load = |indices: &[usize]| {
+                    let pixels = self.ahead.batch(&self.images, indices);
+                    self.tensor(&self.images, indices, pixels)
+                };
                 prefix.forward(&model.visual, &samples, load, Some(dropout))?
             }
         };
@@ -296,6 +315,16 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
 
     fn prepare(&mut self, trainable: &BTreeSet<String>) {
         self.prefix.prepare(self.blocks, trainable);
+    }
+
+    fn prefetch(&self, examples: &[usize]) {
+        let place = self.prefix.place(&self.images_hash);
+        // Kept rows are read in place of images; after the first step they are kept, if ever.
+        let kept = !matches!(place, None | Some(Place::Nowhere));
+        if self.prefix.vision().is_none() || !kept {
+            let examples = examples.iter().map(|index| self.split.train()[*index]);
+            self.ahead.begin(&self.images, examples.collect());
+        }
     }
 
     fn train_len(&self) -> usize {

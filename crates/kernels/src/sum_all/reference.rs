@@ -25,7 +25,7 @@ fn of_chunk(chunk: &[f32], vector: usize, terms: Terms) -> f32 {
     let mut of_units = vec![0.0_f32; units];
     for (unit, total) in of_units.iter_mut().enumerate() {
         // A lane's sums, element by element of a vector.
-        let mut lanes = vec![[0.0_f32; 4]; LANES];
+        let mut lanes = [[0.0_f32; 4]; LANES];
         for (step, values) in chunk.chunks(vector).skip(unit).step_by(units).enumerate() {
             let sums = &mut lanes[step % LANES];
             for (sum, x) in sums.iter_mut().zip(values) {
@@ -35,8 +35,9 @@ fn of_chunk(chunk: &[f32], vector: usize, terms: Terms) -> f32 {
                 };
             }
         }
-        for element in 0..vector {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| lanes[lane][element]);
+        let [first, second, third, fourth] = lanes;
+        let pairs = (first.into_iter().zip(second)).zip(third.into_iter().zip(fourth));
+        for ((a, b), (c, d)) in pairs.take(vector) {
             *total += (a + b) + (c + d);
         }
     }
