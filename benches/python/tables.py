@@ -175,9 +175,9 @@ def spread(figure):
 def markdown(data):
     facts = ", ".join(f"{key} {value}" for key, value in data["machine"].items())
     rounds = max((len(figure["rounds"]) for figure in data["figures"]), default=0)
+    taken = "one round" if rounds == 1 else f"medians of {rounds} rounds (least to most)"
     lines = [
-        f"### {data['title']}", "", f"{data['date']}; {facts}.",
-        f"`{data['command']}`: medians of {rounds} rounds (least to most).", "",
+        f"### {data['title']}", "", f"{data['date']}; {facts}.", f"`{data['command']}`: {taken}.", "",
     ]
     baseline = data["baseline"]
     for metric, title in data["metrics"].items():
@@ -215,7 +215,8 @@ def draw(data, path):
         print("no plot: matplotlib is missing; `tables.py --draw` makes it elsewhere")
         return
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "dacapo"
+    # Small files, the same for the same figures.
+    matplotlib.rcParams.update({"svg.hashsalt": "dacapo", "svg.fonttype": "none"})
     from matplotlib import pyplot
 
     metrics = [
@@ -258,7 +259,10 @@ def draw(data, path):
         else:
             axis.set_yticks([at + 0.4 for at in range(len(cases))], cases, fontsize=8)
             axis.invert_yaxis()
-            axis.set_xscale("log")
+            # Bars from 0, unless most of them could not be seen then.
+            middles = [middle(figure) for figure in figures]
+            if max(middles) > 50 * min(middles) > 0:
+                axis.set_xscale("log")
             axis.set_xlabel(data["metrics"][metric])
         axis.legend(fontsize=8)
     facts = data["machine"]
