@@ -16,6 +16,9 @@ impl Cut {
         Self(2 * block + 1)
     }
 
+    /// What comes after the blocks of the image tower.
+    pub(crate) const BEHIND_IMAGES: [&str; 2] = ["norm_post", "projection"];
+
     /// The latest place before every tensor of `trainable`, paths within a tower of so many blocks:
     /// `blocks.<i>.attn.out_proj.weight`.
     ///
@@ -55,7 +58,7 @@ impl Cut {
     pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
         let within = trainable.iter();
         let within = within.filter_map(|path| path.strip_prefix("visual."));
-        Self::before(blocks, &["norm_post", "projection"], within)
+        Self::before(blocks, &Self::BEHIND_IMAGES, within)
     }
 
     /// The same in its text tower.
