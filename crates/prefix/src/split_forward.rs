@@ -6,7 +6,7 @@ use dacapo_rng::DropoutKey;
 /// A model whose forward pass can be computed in two parts, so that what comes before its first
 /// trainable tensor is computed once per sample ([`FrozenPrefix`](crate::FrozenPrefix)).
 ///
-/// A `Vec` of [`Layer`]s is one already. A model of one's own says where it can be cut, and what a
+/// A `Vec` of [`Layer`](crate::Layer)s is one already. A model of one's own says where it can be cut, and what a
 /// sample is there: one tensor or several, `[n, ..]` each. Example, a stack with an embedding in
 /// front and a head behind:
 ///
