@@ -18,8 +18,8 @@ tokens, images and targets are random: only time and memory matter.
     dacapo     `dacapo train` (with --program): the whole program, which keeps the same
     uncached   the same with --no-prefix-cache
 
-A loss is read where it does not make the device wait: after the next step was queued, as the program
-does it. With --epochs N, whole epochs are timed in place of steps: 1,445 images in batches of 64, then
+In PyTorch a step's loss is read after the next step was queued, so that the device need not wait; the
+program reads it at the end of the step. With --epochs N, whole epochs are timed in place of steps: 1,445 images in batches of 64, then
 361 without gradients; in the program also a checkpoint, and images from memory, in PyTorch the same 64
 images on the device all the time.
 
