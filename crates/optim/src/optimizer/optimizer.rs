@@ -64,10 +64,15 @@ impl<B: Backend> Optimizer<B> {
         grads: BTreeMap<String, Tensor<B, 1>>,
         lr_factor: f64,
     ) -> Result<(BTreeMap<String, Tensor<B, 1>>, StepReport), OptimError> {
-        let (params, after, report) = self.stepped(params, grads, lr_factor)?;
-        let report = report.wait()?;
-        *self = after;
-        Ok((params, report))
+        let before = self.clone();
+        let (params, report) = self.step_deferred(params, grads, lr_factor)?;
+        match report.wait() {
+            Ok(report) => Ok((params, report)),
+            Err(error) => {
+                *self = before;
+                Err(error)
+            }
+        }
     }
 
     /// [`step`](Self::step) with a report that can be waited for later. The state is the new one at
@@ -82,33 +87,20 @@ impl<B: Backend> Optimizer<B> {
         grads: BTreeMap<String, Tensor<B, 1>>,
         lr_factor: f64,
     ) -> Result<(BTreeMap<String, Tensor<B, 1>>, PendingReport<B>), OptimError> {
-        let (params, after, report) = self.stepped(params, grads, lr_factor)?;
-        *self = after;
-        Ok((params, report))
-    }
-
-    /// New parameters, the optimizer after the step, the report.
-    #[allow(clippy::type_complexity)]
-    fn stepped(
-        &self,
-        params: BTreeMap<String, Tensor<B, 1>>,
-        grads: BTreeMap<String, Tensor<B, 1>>,
-        lr_factor: f64,
-    ) -> Result<(BTreeMap<String, Tensor<B, 1>>, Self, PendingReport<B>), OptimError> {
-        Ok(match self {
+        match self {
             Self::AdamW { adamw, state } => {
-                let (params, state, report) =
+                let (params, after, report) =
                     adamw.step_deferred(state.clone(), params, grads, lr_factor)?;
-                let adamw = adamw.clone();
-                (params, Self::AdamW { adamw, state }, report)
+                *state = after;
+                Ok((params, report))
             }
             Self::Sgd { sgd, state } => {
-                let (params, state, report) =
+                let (params, after, report) =
                     sgd.step_deferred(state.clone(), params, grads, lr_factor)?;
-                let sgd = sgd.clone();
-                (params, Self::Sgd { sgd, state }, report)
+                *state = after;
+                Ok((params, report))
             }
-        })
+        }
     }
 
     /// Configuration and state as data, bit for bit.
