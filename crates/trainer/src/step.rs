@@ -1,6 +1,6 @@
 //! One optimizer step.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use burn::{
     module::AutodiffModule,
@@ -59,11 +59,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             self.model = module_state::set_flat(self.model.clone(), params);
             report
         });
-        let end = self.examples_per_epoch();
-        let next = self.position + examples;
-        if next < end {
-            let last = end.min(next.saturating_add(self.settings.examples_per_step()));
-            self.task.prefetch(&self.order[next..last]);
+        let next = self.step_from(self.position + examples);
+        if !next.is_empty() {
+            self.task.prefetch(&self.order[next]);
         }
         // Read once everything is queued, so that a GPU need not wait for the next step. A loss that
         // is not finite explains what the optimizer refuses, too.
@@ -80,7 +78,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.check_frozen()?;
 
         let (epoch, position) = (self.epoch + 1, self.position);
-        let epoch_end = match position == end {
+        let epoch_end = match position == self.examples_per_epoch() {
             true => Some(self.end_epoch(lr_factor)?),
             false => None,
         };
@@ -95,11 +93,15 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         }))
     }
 
+    /// Places in the epoch's order of the examples of the step that begins at `position`.
+    fn step_from(&self, position: usize) -> Range<usize> {
+        let last = position.saturating_add(self.settings.examples_per_step());
+        position..self.examples_per_epoch().min(last)
+    }
+
     /// Losses and gradients of the next step's examples, these averaged over them.
     fn gradients(&mut self, step: u64) -> Result<Gradients<B>, TrainerError> {
-        let end = self.examples_per_epoch();
-        let wanted = self.settings.examples_per_step();
-        let examples = &self.order[self.position..end.min(self.position.saturating_add(wanted))];
+        let examples = &self.order[self.step_from(self.position)];
         let total = examples.len();
         let mut perturbation = self
             .settings
