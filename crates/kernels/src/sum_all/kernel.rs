@@ -35,11 +35,10 @@ pub(super) fn sum<N: Size>(
         d = added::<N>(d, x, at + 3u32 * UNITS, end, squares);
         at += 4u32 * UNITS;
     }
-    // 256 units: halved eight times.
     shared[UNIT_POS as usize] = elements_sum::<N>((a + b) + (c + d));
     sync_cube();
     #[unroll]
-    for step in 1..9u32 {
+    for step in 1..comptime!(UNITS.ilog2() + 1) {
         let half = UNITS >> step;
         if UNIT_POS < half {
             let other = shared[(UNIT_POS + half) as usize];
