@@ -41,7 +41,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from peerlib import Report, common_arguments, device_of, matmul_precision
+from peerlib import (
+    Report, between, common_arguments, device_of, matmul_precision, told_steps,
+)
 
 
 KINDS = (
@@ -272,7 +274,7 @@ class Peer:
                 at.append(time.perf_counter())
             before = loss
         value = before.item()
-        return [b - a for a, b in zip(at, at[1:])], value
+        return between(at), value
 
     def epochs(self, count):
         """Seconds of each epoch: every training image once, every other one validated."""
@@ -377,21 +379,10 @@ def program(size, precision, device, args, folder, more=()):
     if not args.epochs:
         call += ["--stop-after-step", str(args.steps)]
     start = time.perf_counter()
-    running = subprocess.Popen(
-        call, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    at, told = [], []
-    for line in running.stderr:
-        told.append(line)
-        if " loss=" in line:
-            at.append(time.perf_counter())
-            step = line.strip()
-    if running.wait() != 0:
-        raise RuntimeError("".join(told)[-500:].replace("\n", " "))
+    at, step = told_steps(call, folder)
     with open(f"{folder}/{run}/events.jsonl", encoding="utf-8") as file:
         events = [json.loads(line) for line in file]
     ends = [event["unix_ms"] / 1e3 for event in events if event["event"] == "epoch"]
-    between = lambda times: [after - before for before, after in zip(times, times[1:])]
     return between(at), at[0] - start, step, between(ends)
 
 

@@ -14,11 +14,10 @@ import os
 import statistics
 import subprocess
 import tempfile
-import time
 
 import torch
 
-from peerlib import Report, classifier_steps, common_arguments, device_of
+from peerlib import Report, between, classifier_steps, common_arguments, device_of, told_steps
 
 AXES = {
     "batch": [8, 16, 32, 64, 128],
@@ -35,16 +34,9 @@ SETTINGS = {
 
 
 def told(command, steps):
-    """Seconds between the lines that tell of a step."""
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    at, lines = [], []
-    for line in running.stderr:
-        lines.append(line)
-        if " loss=" in line:
-            at.append(time.perf_counter())
-    if running.wait() != 0:
-        raise RuntimeError("".join(lines)[-300:].replace("\n", " "))
-    return [after - before for before, after in zip(at, at[1:])][-steps:]
+    """Seconds of the last so many steps."""
+    at, _ = told_steps(command)
+    return between(at)[-steps:]
 
 
 def program_steps(args, axis, value, steps, folder):

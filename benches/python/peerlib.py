@@ -74,6 +74,27 @@ def classifier_steps(run, optimizer, images, labels, warm_up, steps):
     return seconds[warm_up:]
 
 
+def told_steps(command, folder=None):
+    """Runs `dacapo -vv train` or `resume` in `folder`: when it told of each step, and the last line
+    that did."""
+    running = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    at, told, last = [], [], ""
+    for line in running.stderr:
+        told.append(line)
+        if " loss=" in line:
+            at.append(time.perf_counter())
+            last = line.strip()
+    if running.wait() != 0:
+        raise RuntimeError("".join(told)[-500:].replace("\n", " "))
+    return at, last
+
+
+def between(times):
+    return [after - before for before, after in zip(times, times[1:])]
+
+
 class Clock:
     """Times calls on one device."""
 
