@@ -17,11 +17,13 @@ tokens, images and targets are random: only time and memory matter.
                it: no keys and values are formed where one token asks; also compiled
     dacapo     `dacapo train` (with --program): the whole program, which keeps the same
     uncached   the same with --no-prefix-cache
+    inexact    (with --inexact) dacapo's task and trainer with the same rows kept, on Burn's own kernels
+               with autotune and fusion; products in f32 as Burn chooses, no file written
 
 In PyTorch a step's loss is read after the next step was queued, so that the device need not wait; the
-program reads it at the end of the step. With --epochs N, whole epochs are timed in place of steps: 1,445 images in batches of 64, then
-361 without gradients; in the program also a checkpoint, and images from memory, in PyTorch the same 64
-images on the device all the time.
+program reads it at the end of the step. With --epochs N, whole epochs are timed in place of steps:
+1,445 images in batches of 64, then 361 without gradients; in the program also a checkpoint, and images
+from memory, in PyTorch the same 64 images on the device all the time.
 
 `f32` is IEEE, `tf32` f32 in TF32, `bf16` products in bf16 (autocast in PyTorch). Memory is what
 `nvidia-smi` shows at most, less what it showed before, looked at every 0.1 s.
@@ -360,9 +362,9 @@ def toml_sizes(tower):
     return "{{ d_model = {hidden_size}, blocks = {num_hidden_layers}, heads = {num_attention_heads}, d_mlp = {intermediate_size} }}".format(**tower)
 
 
-def program(size, precision, device, args, folder, more=()):
-    """A run of the program: seconds of each step but the first, by the times at which it tells of
-    them, until the first, the last line, and seconds of each epoch but the first."""
+def program(size, precision, device, args, folder, more=(), inexact=False):
+    """A run of the program, or of the inexact one: seconds of each step but the first, by the times at
+    which it tells of them, until the first, the last line, and seconds of each epoch but the first."""
     vision, text = size.vision["num_hidden_layers"], size.text["num_hidden_layers"]
     blocks = [f"visual.blocks.{vision - 2}", f"visual.blocks.{vision - 1}", f"text.blocks.{text - 1}"]
     targets = ", ".join(f'"{block}.attn.out_proj"' for block in blocks)
@@ -372,13 +374,16 @@ def program(size, precision, device, args, folder, more=()):
             size=size, precision=precision, targets=targets, epochs=args.epochs + 1,
             vision=toml_sizes(size.vision), text=toml_sizes(size.text),
         ))
+    start = time.perf_counter()
+    if inexact:
+        at, step = told_steps([args.inexact, config, "--steps", str(args.steps)], folder)
+        return between(at), at[0] - start, step, []
     call = [
         args.program, "-vv", "train", config, "--out", run, "--json", *more,
         "--device", "cuda:0" if device.type == "cuda" else "cpu",
     ]
     if not args.epochs:
         call += ["--stop-after-step", str(args.steps)]
-    start = time.perf_counter()
     at, step = told_steps(call, folder)
     with open(f"{folder}/{run}/events.jsonl", encoding="utf-8") as file:
         events = [json.loads(line) for line in file]
@@ -390,6 +395,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     common_arguments(parser, budget=240)
     parser.add_argument("--program", help="the program dacapo; without it, PyTorch alone")
+    parser.add_argument("--inexact", help="the program of benches/inexact")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--timed", type=int, default=10, help="of these, how many last ones count")
     parser.add_argument(
@@ -401,8 +407,9 @@ def main():
     device = device_of(args.device)
     size = Quick if args.quick else Size
     report = Report("clip_hba_step", device, args.json, args.budget, args)
-    if args.program:
-        args.program = os.path.abspath(args.program)
+    for name in ("program", "inexact"):
+        path = getattr(args, name)
+        setattr(args, name, path and os.path.abspath(path))
 
     def row(kind, precision, seconds, memory, **more):
         if args.epochs:
@@ -421,10 +428,11 @@ def main():
 
     def ours(who, precision, folder):
         more = ["--no-prefix-cache"] if who == "uncached" else []
+        inexact = who == "inexact"
         with Memory(device) as memory:
-            steps, first, told, epochs = program(size, precision, device, args, folder, more)
+            steps, first, told, epochs = program(size, precision, device, args, folder, more, inexact)
         seconds = epochs if args.epochs else steps
-        row(who if more else "dacapo", precision, seconds, memory, until_first_step_s=first, told=told)
+        row(who, precision, seconds, memory, until_first_step_s=first, told=told)
 
     def theirs(kind, precision):
         loss = None
@@ -443,11 +451,12 @@ def main():
     kinds, precisions = args.kinds.split(","), args.precisions.split(",")
     with tempfile.TemporaryDirectory() as folder:
         own = [kind for kind in ("dacapo", "uncached") if kind in kinds]
+        own += ["inexact"] * bool(args.inexact)
         if args.program and own:
             write_inputs(size, args.program, folder)
             # Before PyTorch has memory of its own on the card.
             for who in own:
-                for precision in precisions:
+                for precision in ["f32"] if who == "inexact" else precisions:
                     report.attempt(f"{who} {precision}", lambda: ours(who, precision, folder))
         theirs_all = (
             "cached", "cached-reordered", "cached-compiled", "cached-reordered-compiled", "batched",

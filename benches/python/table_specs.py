@@ -125,6 +125,24 @@ def step(context):
     ]
 
 
+def exactness(context):
+    def points(row):
+        values = {"ms": row["median_ms"], "gib": row["memory_gib"], "first_s": row["until_first_step_s"]}
+        if row["who"] != "inexact":
+            return [(row["who"], f"CLIP-HBA {row['precision']}", values)]
+        # Burn multiplies f32 in the way that is fastest, so both stand beside it.
+        series = "Burn's kernels, autotune, fusion"
+        return [(series, f"CLIP-HBA {precision}", values) for precision in ("f32", "tf32")]
+
+    inexact = context.ours("dacapo-inexact")[0]
+    return [
+        Run("exactness", context.peer(
+            "clip_hba_step.py", "--program", context.dacapo, "--inexact", inexact, "--kinds", "dacapo",
+            "--steps", "28", "--timed", "20", "--budget", "600",
+        ), points),
+    ]
+
+
 def epoch(context):
     def points(row):
         return [(row["who"], f"CLIP-HBA {row['precision']}", {"s": row["epoch_s"], "gib": row["memory_gib"]})]
@@ -184,6 +202,14 @@ TABLES = {
     "merge": Spec("The DoRA merge and its gradients", TIMES, merge),
     "adamw": Spec("The AdamW step", TIMES, adamw),
     "step": Spec("A training step", {"ms": "Milliseconds", "gib": "Memory on the card, GiB"}, step),
+    "exactness": Spec(
+        "What exactness costs: a CLIP-HBA step",
+        {
+            "ms": "Milliseconds", "first_s": "Seconds until the first step is done, images read included",
+            "gib": "Memory on the card, GiB",
+        },
+        exactness,
+    ),
     "epoch": Spec(
         "A CLIP-HBA epoch: 1,445 training images, 361 validated",
         {"s": "Seconds", "gib": "Memory on the card, GiB"}, epoch,

@@ -11,6 +11,8 @@
 //! Mesa's software Vulkan driver with `--features wgpu`.
 
 mod buffer;
+#[cfg(feature = "cuda")]
+mod cuda_source;
 mod error;
 mod grid;
 mod row_shape;
@@ -21,12 +23,15 @@ pub mod adamw_step;
 pub mod dora_merge;
 pub mod dropout_mask;
 pub mod f32_product;
+pub mod l2_normalise;
 pub mod layer_norm;
 pub mod probe;
 pub mod softmax;
 pub mod state_hash;
 pub mod sum_all;
 pub mod sum_parts;
+#[cfg(feature = "cuda")]
+pub mod tensor_core_product;
 
 pub use error::KernelError;
 pub use row_shape::RowShape;

@@ -7,6 +7,7 @@ use common::{TestRuntime, client};
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 use dacapo_kernels::activation::{self, ActivationKind, activation, activation_backward};
+use dacapo_kernels::l2_normalise::{self, l2_normalise, l2_normalise_backward};
 use dacapo_kernels::layer_norm::{self, layer_norm, layer_norm_backward};
 use dacapo_kernels::softmax::{self, softmax, softmax_backward};
 use dacapo_kernels::sum_all::{self, Terms, sum_all};
@@ -179,6 +180,26 @@ fn softmax_differs_from_f64() {
             close(name, &download(client, y), &wanted, 3e-6);
             close(name, &download(client, dx), &gradients, 3e-6);
         }
+    });
+}
+
+#[test]
+fn l2_normalise_differs_from_f64() {
+    each(|client, put, shape, name| {
+        let (len, width) = (shape.len() as usize, shape.width as usize);
+        let (x, dy) = (numbers(len, 1, 6.0), numbers(len, 2, 1.0));
+        let [y, norms] = l2_normalise(client, shape, &put(&x)).unwrap();
+        let dx = l2_normalise_backward(client, shape, &y, &norms, &put(&dy)).unwrap();
+        let (mut wanted, mut lengths, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
+        for (x, dy) in wide(&x).chunks(width).zip(wide(&dy).chunks(width)) {
+            let (y, norm) = l2_normalise::reference::l2_normalise(x);
+            gradients.extend(l2_normalise::reference::l2_normalise_backward(&y, norm, dy));
+            wanted.extend(y);
+            lengths.push(norm);
+        }
+        close(name, &download(client, y), &wanted, 3e-6);
+        close(name, &download(client, norms), &lengths, 3e-6);
+        close(name, &download(client, dx), &gradients, 3e-6);
     });
 }
 

@@ -6,7 +6,7 @@
 //! are differentiable, and the products of their backward passes go through the same plan.
 //!
 //! [`layer_norm`], [`activate`] and [`scaled_softmax`] are what a transformer block computes between
-//! its products, each in one pass over its tensors, forward and backward: by kernels of
+//! its products, [`l2_normalise`] what comes before cosines, each in one pass over its tensors, forward and backward: by kernels of
 //! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
 //! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time. [`sum()`], [`mean`] and
@@ -70,7 +70,9 @@ mod work_queue;
 pub use activation::Activation;
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
-pub use fused::{activate, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads};
+pub use fused::{
+    activate, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads,
+};
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};

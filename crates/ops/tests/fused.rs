@@ -8,7 +8,8 @@ use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend};
 use burn_flex::Flex;
 use common::{bits, numbers};
 use dacapo_ops::{
-    Activation, activate, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads,
+    Activation, activate, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares,
+    swap_heads,
 };
 
 #[cfg(feature = "cuda")]
@@ -175,6 +176,18 @@ fn softmax_is_wrong<B: AutodiffBackend>() {
     }
 }
 
+fn l2_normalise_is_wrong<B: AutodiffBackend>() {
+    for &shape in SHAPES {
+        compare::<B>(
+            "l2_normalise",
+            shape,
+            4e-6,
+            4.0,
+            (&|x, _, _| l2_normalise(x), &|x, _, _| l2_normalise(x)),
+        );
+    }
+}
+
 /// Masked scores have no share at all, and leave those of the others.
 fn softmax_of_masked_scores_is_wrong<B: AutodiffBackend>() {
     let row = [1.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY];
@@ -203,7 +216,8 @@ fn view_is_read_as_it_lies<B: AutodiffBackend>() {
         [
             layer_norm(x.clone(), row.clone(), Some(row.clone()), 1e-5),
             activate(x.clone(), Some(row.clone()), Activation::Gelu),
-            scaled_softmax(x, 0.5),
+            scaled_softmax(x.clone(), 0.5),
+            l2_normalise(x),
         ]
         .map(bits)
     };
@@ -334,6 +348,7 @@ mod host {
         layer_norm_cancels,
         activation_is_wrong,
         softmax_is_wrong,
+        l2_normalise_is_wrong,
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
         heads_are_misplaced,
@@ -350,6 +365,7 @@ mod gpu {
         layer_norm_cancels,
         activation_is_wrong,
         softmax_is_wrong,
+        l2_normalise_is_wrong,
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
         heads_are_misplaced,

@@ -68,6 +68,10 @@ pub fn f32_product<R: Runtime>(
         buffer::check("f32_product", what, &operand.handle, 4 * len as u64, 16)?;
         lengths[at] = len;
     }
+    #[cfg(feature = "cuda")]
+    if let Some(out) = super::by_source::by_source(client, shape, [lhs, rhs]) {
+        return Ok(out);
+    }
     let out = client.empty(4 * batch * m * n);
     let form = |operand: &Operand| Form {
         k_last: operand.k_last,

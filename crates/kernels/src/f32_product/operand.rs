@@ -1,6 +1,6 @@
 use cubecl::server::Handle;
 
-/// One operand: f32, a multiple of 16 bytes from the begin of the buffer and between what the
+/// One operand, of f32 if nothing else is said: a multiple of 16 bytes from the begin of the buffer and between what the
 /// strides tell of.
 #[derive(Debug, Clone)]
 pub struct Operand {
@@ -17,7 +17,7 @@ pub struct Operand {
 
 impl Operand {
     /// Elements from the first to the last of `batch` matrices of `outer` and `k`, none of them 0.
-    pub(super) fn extent(&self, batch: usize, outer: usize, k: usize) -> usize {
+    pub(crate) fn extent(&self, batch: usize, outer: usize, k: usize) -> usize {
         let (rows, together) = if self.k_last { (outer, k) } else { (k, outer) };
         (batch - 1) * self.batch_stride + (rows - 1) * self.stride + together
     }

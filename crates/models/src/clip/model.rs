@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, DoraTargets, set_precision};
-use dacapo_ops::{Precision, matmul};
+use dacapo_ops::{Precision, l2_normalise, matmul};
 use dacapo_rng::{DropoutKey, Stream};
 
 use super::{ClipConfig, TextTower, TokenBatch, VisionTower};
@@ -31,7 +31,7 @@ pub struct Clip<B: Backend> {
 
 impl<B: Backend> Clip<B> {
     /// Of what a forward pass computes, and in which order: grows with every change of its bits.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// A new model in the device's default float type. Draws the image transformer, then
     /// the text transformer, each in the order of its fields, tokens and positions
@@ -111,24 +111,17 @@ impl<B: Backend> Clip<B> {
 
     /// Logits `[images, texts]` of features `[.., d_embed]`.
     pub fn logits(&self, images: Tensor<B, 2>, texts: Tensor<B, 2>) -> Tensor<B, 2> {
-        let cosines = matmul(unit(images), unit(texts).transpose(), self.precision);
+        let cosines = matmul(
+            l2_normalise(images),
+            l2_normalise(texts).transpose(),
+            self.precision,
+        );
         cosines * self.logit_scale.val().exp().unsqueeze()
     }
 }
 
 /// ln(1/0.07), written out: the C library's logarithm may have another last bit.
 const LOGIT_SCALE: f64 = 2.659_260_036_932_778;
-
-/// Each row over its norm.
-fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
-    let squares = (x.clone() * x.clone()).sum_dim(1);
-    let fixed = squares.clone().detach().set_require_grad(false);
-    let norm = fixed.clone().sqrt();
-    // d sqrt(q) = dq / (2 sqrt(q)), written out, as the backend's backward of `sqrt` is
-    // the C library's `powf`: other bits elsewhere. The bracket is 0 in value.
-    let slope = norm.clone().recip().mul_scalar(0.5);
-    x / (norm + slope * (squares - fixed))
-}
 
 impl<B: Backend> DoraTargets<B> for Clip<B> {
     fn map_linears<F>(self, f: &mut F) -> Result<Self, DoraError>

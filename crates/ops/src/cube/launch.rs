@@ -13,8 +13,12 @@ use cubek::matmul::launch::launch_ref;
 use cubek::std::InputBinding;
 
 use super::multiply_add::by_multiply_add;
+#[cfg(not(feature = "cuda"))]
+use super::multiply_add::refused;
 use super::operand::{is_aligned, is_transposed, readable};
 use super::strategy::strategy;
+#[cfg(feature = "cuda")]
+use super::tensor_cores::by_tensor_cores;
 use super::tiled::tiled;
 use dacapo_kernels::{RowShape, sum_parts::sum_parts};
 
@@ -113,8 +117,13 @@ pub(super) fn launch<R: CubeRuntime>(
     rhs: &CubeTensor<R>,
     dtype: DType,
 ) -> Result<CubeTensor<R>, MatmulSetupError> {
-    if kernel == Kernel::F32Product {
-        return by_multiply_add(lhs, rhs, dtype);
+    match kernel {
+        Kernel::F32Product => return by_multiply_add(lhs, rhs, dtype),
+        #[cfg(feature = "cuda")]
+        Kernel::TensorCoreProduct => return by_tensor_cores(lhs, rhs, dtype),
+        #[cfg(not(feature = "cuda"))]
+        Kernel::TensorCoreProduct => return Err(refused("not on CUDA")),
+        _ => {}
     }
     let (client, device) = (lhs.client.clone(), lhs.device.clone());
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());

@@ -4,6 +4,8 @@ mod launch;
 mod multiply_add;
 mod operand;
 mod strategy;
+#[cfg(feature = "cuda")]
+mod tensor_cores;
 #[cfg(test)]
 mod tests;
 mod tiled;

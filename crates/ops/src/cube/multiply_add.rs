@@ -14,10 +14,32 @@ pub(super) fn by_multiply_add<R: CubeRuntime>(
     rhs: &CubeTensor<R>,
     dtype: DType,
 ) -> Result<CubeTensor<R>, MatmulSetupError> {
-    let refused = |why: &'static str| MatmulSetupError::InvalidConfig(Box::new(why));
     if [lhs.dtype, rhs.dtype, dtype] != [DType::F32; 3] {
         return Err(refused("not f32"));
     }
+    let (shape, left, right) = operands(lhs, rhs)?;
+    if !shape.is_taken(&left, &right) {
+        return Err(refused("not whole vectors of four"));
+    }
+    let product = f32_product(&lhs.client, shape, &left, &right)
+        .unwrap_or_else(|error| panic!("matmul: {error}"));
+    let (client, device) = (lhs.client.clone(), lhs.device.clone());
+    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    Ok(CubeTensor::new_contiguous(
+        client, device, out, product, dtype,
+    ))
+}
+
+/// A kernel's refusal, which the plan goes on from.
+pub(super) fn refused(why: &'static str) -> MatmulSetupError {
+    MatmulSetupError::InvalidConfig(Box::new(why))
+}
+
+/// Shape and operands as dacapo's own kernels read them.
+pub(super) fn operands<R: CubeRuntime>(
+    lhs: &CubeTensor<R>,
+    rhs: &CubeTensor<R>,
+) -> Result<(ProductShape, Operand, Operand), MatmulSetupError> {
     let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
     let rank = out.num_dims();
     let shape = ProductShape {
@@ -26,21 +48,13 @@ pub(super) fn by_multiply_add<R: CubeRuntime>(
         k: lhs.meta.shape()[rank - 1],
         n: out[rank - 1],
     };
-    let (Some(left), Some(right)) = (
+    match (
         operand(lhs, shape.batch, false),
         operand(rhs, shape.batch, true),
-    ) else {
-        return Err(refused("more than one dimension of products"));
-    };
-    if !shape.is_taken(&left, &right) {
-        return Err(refused("not whole vectors of four"));
+    ) {
+        (Some(left), Some(right)) => Ok((shape, left, right)),
+        _ => Err(refused("more than one dimension of products")),
     }
-    let product = f32_product(&lhs.client, shape, &left, &right)
-        .unwrap_or_else(|error| panic!("matmul: {error}"));
-    let (client, device) = (lhs.client.clone(), lhs.device.clone());
-    Ok(CubeTensor::new_contiguous(
-        client, device, out, product, dtype,
-    ))
 }
 
 /// `None` if the matrices are not at one distance from each other.

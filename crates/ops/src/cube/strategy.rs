@@ -32,7 +32,7 @@ pub(super) fn strategy(kernel: Kernel) -> Strategy {
             }))
         }
         Kernel::Naive => Strategy::Naive,
-        Kernel::F32Product => unreachable!("it is not cubek's"),
+        Kernel::TensorCoreProduct | Kernel::F32Product => unreachable!("it is not cubek's"),
         Kernel::DoubleTmaMma128x128
         | Kernel::DoubleTmaMma256x64
         | Kernel::SpecializedTmaMma256x64

@@ -151,6 +151,26 @@ impl<B: FusedKernels> Backward<B, 1> for SumAll {
 }
 
 #[derive(Debug)]
+struct L2Normalise;
+
+impl<B: FusedKernels> Backward<B, 1> for L2Normalise {
+    /// y and the norms.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let found = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            B::l2_normalise_backward(found, dy)
+        });
+    }
+}
+
+#[derive(Debug)]
 struct Softmax;
 
 impl<B: FusedKernels> Backward<B, 1> for Softmax {
@@ -288,6 +308,28 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(shape, sum),
             OpsKind::UnTracked(prep) => prep.finish(sum),
         }
+    }
+
+    fn l2_normalise(x: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        let [y, norms] = B::l2_normalise(x.primitive);
+        let constant = <Self as AutodiffBackend>::from_inner(norms.clone());
+        let y = match Backward::<B, 1>::prepare::<C>(L2Normalise, [x.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish([y.clone(), norms], y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        };
+        [y, constant]
+    }
+
+    fn l2_normalise_backward(
+        found: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let found = found.map(|tensor| tensor.primitive);
+        let dx = B::l2_normalise_backward(found, dy.primitive);
+        <Self as AutodiffBackend>::from_inner(dx)
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -12,7 +12,7 @@ use burn_cubecl::{
 use cubecl::server::{ComputeServer, Handle};
 use dacapo_kernels::activation::{self, ActivationKind};
 use dacapo_kernels::sum_all::{Terms, sum_all};
-use dacapo_kernels::{KernelError, RowShape, layer_norm, softmax};
+use dacapo_kernels::{KernelError, RowShape, l2_normalise, layer_norm, softmax};
 
 use super::{FusedKernels, Normalised};
 use crate::Activation;
@@ -180,6 +180,26 @@ where
     /// A view, which products read in place.
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_swap_dims(x, 1, 2)
+    }
+
+    fn l2_normalise(x: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        let x = into_contiguous(x);
+        let shape = x.meta.shape().clone();
+        let rows = row_shape(&shape);
+        let [y, norms] = launched(l2_normalise::l2_normalise(&x.client, rows, &x.handle));
+        let lengths = Shape::from(vec![rows.rows as usize]);
+        [tensor(&x, shape, y), tensor(&x, lengths, norms)]
+    }
+
+    fn l2_normalise_backward(
+        [y, norms]: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let y = into_contiguous(y);
+        let shape = y.meta.shape().clone();
+        let (rows, norms, dy) = (row_shape(&shape), handle(norms), handle(dy));
+        let dx = l2_normalise::l2_normalise_backward(&y.client, rows, &y.handle, &norms, &dy);
+        tensor(&y, shape, launched(dx))
     }
 
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {

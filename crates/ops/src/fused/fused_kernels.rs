@@ -76,6 +76,15 @@ pub(crate) trait FusedKernels: Backend {
         Self::sum_all(Self::float_mul(x.clone(), x))
     }
 
+    /// Each row over its Euclidean norm, and the norms `[rows]`.
+    fn l2_normalise(x: FloatTensor<Self>) -> [FloatTensor<Self>; 2];
+
+    /// The gradient of x from y, the norms and y's gradient `dy`.
+    fn l2_normalise_backward(
+        found: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     /// `x` `[n, a, b, width]` as `[n, b, a, width]`.
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self>;
 

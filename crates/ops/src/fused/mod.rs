@@ -10,6 +10,7 @@ mod autodiff;
 mod cube;
 mod fused_kernels;
 mod host;
+mod l2_normalise;
 mod layer_norm;
 mod softmax;
 mod sum;
@@ -17,6 +18,7 @@ mod swap_heads;
 
 pub use activate::activate;
 pub(crate) use fused_kernels::{FusedKernels, Normalised};
+pub use l2_normalise::l2_normalise;
 pub use layer_norm::layer_norm;
 pub use softmax::scaled_softmax;
 pub use sum::{mean, sum, sum_of_squares};

@@ -5,6 +5,9 @@ use super::Tiling;
 /// properties only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kernel {
+    /// Hopper's tensor cores (`wgmma`, `dacapo_kernels::tensor_core_product`): k together in the left
+    /// operand, rows at multiples of 16 bytes, compute capability 9.0.
+    TensorCoreProduct,
     /// As `DoubleTmaMma`; a cube computes 128x128 elements, a warp 64x64.
     DoubleTmaMma128x128,
     /// As `DoubleTmaMma`; a cube computes 256x64 elements, a warp 64x64.
@@ -45,7 +48,8 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel that a plan can name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
+        Self::TensorCoreProduct,
         Self::DoubleTmaMma128x128,
         Self::DoubleTmaMma256x64,
         Self::SpecializedTmaMma256x64,
@@ -69,6 +73,7 @@ impl Kernel {
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::TensorCoreProduct => "tensor_core_product",
             Self::DoubleTmaMma128x128 => "double_tma_mma_128x128",
             Self::DoubleTmaMma256x64 => "double_tma_mma_256x64",
             Self::SpecializedTmaMma256x64 => "specialized_tma_mma_256x64",

@@ -18,7 +18,7 @@ const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
 /// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
 /// that grows with every change of its bits.
-const FUSED: [(&str, u32); 9] = [
+const FUSED: [(&str, u32); 11] = [
     ("dora_merge", 2),
     ("dropout_mask", 1),
     ("adamw_step", 1),
@@ -28,6 +28,8 @@ const FUSED: [(&str, u32); 9] = [
     ("sum_parts", 1),
     ("sum_all", 1),
     ("f32_product", 1),
+    ("tensor_core_product", 1),
+    ("l2_normalise", 1),
 ];
 
 /// A tile of a result that is split, each of whose parts occupies a processor.

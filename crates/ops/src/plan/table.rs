@@ -3,7 +3,7 @@
 use super::Kernel::{
     DoubleTmaMma, DoubleTmaMma128x128, DoubleTmaMma256x64, F32Product, Naive, SimpleCyclicCmma,
     SimpleCyclicMma, SimpleUnit, SpecializedTmaMma, SpecializedTmaMma256x64,
-    SpecializedTmaMma256x128, SpecializedTmaMma256x128Shallow,
+    SpecializedTmaMma256x128, SpecializedTmaMma256x128Shallow, TensorCoreProduct,
 };
 use super::ShapeClass::{Batched, Large, Small};
 use super::{Kernel, Layout, PlanRow, ShapeClass};
@@ -19,6 +19,7 @@ pub(super) const TABLE: &[PlanRow] = &[
         Large,
         Some(Layout::Nt),
         &[
+            TensorCoreProduct,
             DoubleTmaMma128x128,
             DoubleTmaMma,
             SimpleCyclicCmma,
@@ -41,6 +42,7 @@ pub(super) const TABLE: &[PlanRow] = &[
         Large,
         None,
         &[
+            TensorCoreProduct,
             SpecializedTmaMma256x64,
             DoubleTmaMma,
             SimpleCyclicCmma,
@@ -54,6 +56,7 @@ pub(super) const TABLE: &[PlanRow] = &[
         Large,
         Some(Layout::Nt),
         &[
+            TensorCoreProduct,
             DoubleTmaMma128x128,
             SpecializedTmaMma,
             SimpleCyclicCmma,
@@ -78,6 +81,7 @@ pub(super) const TABLE: &[PlanRow] = &[
         Large,
         None,
         &[
+            TensorCoreProduct,
             DoubleTmaMma256x64,
             DoubleTmaMma,
             SimpleCyclicCmma,

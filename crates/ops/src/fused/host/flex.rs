@@ -217,6 +217,51 @@ impl FusedKernels for Flex {
         tensor(y, Shape::from(vec![n, b, a, width]))
     }
 
+    fn l2_normalise(x: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        let x = x.to_contiguous();
+        let (shape, width) = (x.layout().shape().clone(), width(&x));
+        let x = values(&x);
+        let mut norms = vec![0.0; x.len() / width.max(1)];
+        each(&mut norms, 1, |first, norms| {
+            let rows = x[first * width..].chunks_exact(width);
+            for (norm, x) in norms.iter_mut().zip(rows) {
+                *norm = lanes::sum(x, |x| x * x).sqrt();
+            }
+        });
+        let mut y = vec![0.0; x.len()];
+        each(&mut y, width, |first, y| {
+            let rows = x[first * width..].chunks_exact(width);
+            for ((y, x), norm) in y.chunks_exact_mut(width).zip(rows).zip(&norms[first..]) {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = x / norm;
+                }
+            }
+        });
+        let rows = Shape::from(vec![norms.len()]);
+        [tensor(y, shape), tensor(norms, rows)]
+    }
+
+    fn l2_normalise_backward(
+        [y, norms]: [FloatTensor<Self>; 2],
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (y, dy) = (y.to_contiguous(), dy.to_contiguous());
+        let (shape, width) = (y.layout().shape().clone(), width(&y));
+        let (y, dy, norms) = (values(&y), values(&dy), values(&norms));
+        let mut dx = vec![0.0; y.len()];
+        each(&mut dx, width, |first, dx| {
+            let rows = y[first * width..].chunks_exact(width);
+            let rows = rows.zip(dy[first * width..].chunks_exact(width));
+            for ((dx, (y, dy)), norm) in dx.chunks_exact_mut(width).zip(rows).zip(&norms[first..]) {
+                let along = lanes::sum_two(y, dy, |y, dy| y * dy);
+                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+                    *dx = (dy - along * y) / norm;
+                }
+            }
+        });
+        tensor(dx, shape)
+    }
+
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         let x = x.to_contiguous();
         let (shape, width, scale) = (x.layout().shape().clone(), width(&x), scale as f32);

@@ -1,0 +1,49 @@
+//! Products by dacapo's own kernel for Hopper's tensor cores.
+
+use std::any::Any;
+
+use burn::tensor::DType;
+use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
+use cubecl::cuda::{CudaDevice, CudaRuntime};
+use cubecl::prelude::*;
+use cubek::matmul::definition::MatmulSetupError;
+use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
+
+use super::launch::result_shape;
+use super::multiply_add::{operands, refused};
+
+/// The product of two [`readable`](super::operand::readable) operands, if the GPU has the
+/// instructions and the kernel takes them.
+pub(super) fn by_tensor_cores<R: CubeRuntime>(
+    lhs: &CubeTensor<R>,
+    rhs: &CubeTensor<R>,
+    dtype: DType,
+) -> Result<CubeTensor<R>, MatmulSetupError> {
+    let numbers = match [lhs.dtype, rhs.dtype, dtype] {
+        [DType::F32, DType::F32, DType::F32] => Numbers::Tf32,
+        [DType::BF16, DType::BF16, DType::F32] => Numbers::Bf16,
+        _ => return Err(refused("neither f32 nor bf16 to f32")),
+    };
+    let device: &dyn Any = &lhs.device;
+    let client: &dyn Any = &lhs.client;
+    let (Some(device), Some(client)) = (
+        device.downcast_ref::<CudaDevice>(),
+        client.downcast_ref::<ComputeClient<CudaRuntime>>(),
+    ) else {
+        return Err(refused("not on CUDA"));
+    };
+    if !is_supported(device.index) {
+        return Err(refused("a GPU without these instructions"));
+    }
+    let (shape, left, right) = operands(lhs, rhs)?;
+    if !is_taken(shape, numbers, &left, &right) {
+        return Err(refused("not whole vectors along k"));
+    }
+    let product = tensor_core_product(client, shape, numbers, &left, &right)
+        .unwrap_or_else(|error| panic!("matmul: {error}"));
+    let (client, device) = (lhs.client.clone(), lhs.device.clone());
+    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    Ok(CubeTensor::new_contiguous(
+        client, device, out, product, dtype,
+    ))
+}
