@@ -39,7 +39,8 @@ done
 build=(--release --locked "${select[@]}" --message-format=json-render-diagnostics)
 echo "building the program, the benchmarks and the tests ..."
 cargo build "${build[@]}" --bins --test adamw_step --test dora_merge --test dropout_mask \
-    --test state_hash --test probe --test blocks --test f32_product --test planned --test fused --test kernels > "$programs/messages"
+    --test state_hash --test probe --test blocks --test f32_product --test tensor_core_product \
+    --test planned --test fused --test kernels --test clip_on_gpu > "$programs/messages"
 take bin
 take test
 # Every kernel of the plan by itself is among the unit tests.

@@ -376,7 +376,8 @@ def program(size, precision, device, args, folder, more=(), inexact=False):
         ))
     start = time.perf_counter()
     if inexact:
-        at, step = told_steps([args.inexact, config, "--steps", str(args.steps)], folder)
+        kept = ["--cache", os.path.abspath(args.cache)] if args.cache else []
+        at, step = told_steps([args.inexact, config, "--steps", str(args.steps), *kept], folder)
         return between(at), at[0] - start, step, []
     call = [
         args.program, "-vv", "train", config, "--out", run, "--json", *more,
@@ -396,6 +397,7 @@ def main():
     common_arguments(parser, budget=240)
     parser.add_argument("--program", help="the program dacapo; without it, PyTorch alone")
     parser.add_argument("--inexact", help="the program of benches/inexact")
+    parser.add_argument("--cache", metavar="FOLDER", help="where that keeps compiled and tuned kernels")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--timed", type=int, default=10, help="of these, how many last ones count")
     parser.add_argument(

@@ -137,8 +137,8 @@ def exactness(context):
     inexact = context.ours("dacapo-inexact")[0]
     return [
         Run("exactness", context.peer(
-            "clip_hba_step.py", "--program", context.dacapo, "--inexact", inexact, "--kinds", "dacapo",
-            "--steps", "28", "--timed", "20", "--budget", "600",
+            "clip_hba_step.py", "--program", context.dacapo, "--inexact", inexact, "--cache",
+            context.kernels, "--kinds", "dacapo", "--steps", "28", "--timed", "20", "--budget", "1800",
         ), points),
     ]
 

@@ -9,6 +9,7 @@ use std::{error::Error, num::NonZeroUsize, path::PathBuf, process::ExitCode};
 use burn::{backend::Autodiff, tensor::backend::Backend};
 use burn_cuda::CudaDevice;
 use clap::Parser;
+use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
 use dacapo::{
     PrefixKeeping,
     clip_hba::ClipTask,
@@ -29,6 +30,10 @@ struct Args {
     /// Optimizer steps, then the program ends.
     #[arg(long, default_value_t = 16)]
     steps: u64,
+    /// Where to keep compiled kernels and what was tuned: the first run compiles and tries hundreds of
+    /// kernels.
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
     /// Which GPU.
     #[arg(long, default_value_t = 0)]
     gpu: usize,
@@ -45,6 +50,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let mut settings = CubeClRuntimeConfig::default();
+    if let Some(folder) = &args.cache {
+        settings.compilation.cache = Some(CacheConfig::File(folder.clone()));
+        settings.autotune.cache = CacheConfig::File(folder.clone());
+    }
+    CubeClRuntimeConfig::set(settings);
     let device = CudaDevice::new(args.gpu);
     let config = load_config(RunConfig::default(), Some(&args.config), &[])?;
     let mut trainer = set_up(&config, &device)?;
@@ -67,7 +78,10 @@ fn set_up(
     config: &RunConfig,
     device: &CudaDevice,
 ) -> Result<Trainer<Inexact, ClipTask<Inexact>>, Box<dyn Error>> {
-    let clip = config.clip.as_ref().ok_or("the configuration has no [clip]")?;
+    let clip = config
+        .clip
+        .as_ref()
+        .ok_or("the configuration has no [clip]")?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let seed = config.data.split_seed;
     let task = ClipTask::new(clip, seed, threads, device.clone(), |_, _| ())?;
@@ -101,7 +115,14 @@ fn set_up(
         parent: None,
         config: String::new(),
     };
-    Ok(Trainer::new(task, model, settings, identity(device), rng, device.clone())?)
+    Ok(Trainer::new(
+        task,
+        model,
+        settings,
+        identity(device),
+        rng,
+        device.clone(),
+    )?)
 }
 
 /// Of a run that nothing can resume; it only has to differ from an exact one's.

@@ -6,7 +6,7 @@ use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
-use crate::readout::Readout;
+use crate::readout::Asking;
 
 /// Multi-head self-attention (Vaswani et al., "Attention Is All You Need",
 /// 2017) whose four projections can each carry an adapter.
@@ -59,27 +59,28 @@ impl<B: Backend> Attention<B> {
     }
 
     /// The heads' outputs side by side, which `out_proj` gets: of all tokens of `x`
-    /// `[n, tokens, d_model]`, or of those that `only` chooses.
+    /// `[n, tokens, d_model]`, or of those that are `asking`.
     pub(crate) fn joined(
         &self,
         x: Tensor<B, 3>,
-        only: Option<&Readout>,
+        asking: Option<Asking<'_, B>>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        if let Some(only) = only
-            && self.key.adapter.is_none()
-            && self.value.adapter.is_none()
-        {
-            return self.joined_of_one(x, only, dropout);
-        }
+        let asking = match asking {
+            Some(asking) if self.key.adapter.is_none() && self.value.adapter.is_none() => {
+                return self.joined_of_one(x, asking, dropout);
+            }
+            asking => asking,
+        };
+        let only = asking.as_ref().map(|asking| asking.readout);
         let [n, tokens, d_model] = x.dims();
         let d_head = d_model / self.heads;
         let split = |y: Tensor<B, 3>| {
             let [n, tokens, _] = y.dims();
             swap_heads(y.reshape([n, tokens, self.heads, d_head]))
         };
-        let asking = match only {
-            Some(only) => only.select(x.clone()),
+        let asking = match &asking {
+            Some(asking) => asking.tokens.clone(),
             None => x.clone(),
         };
         let queries = asking.dims()[1];
@@ -108,9 +109,10 @@ impl<B: Backend> Attention<B> {
     fn joined_of_one(
         &self,
         x: Tensor<B, 3>,
-        only: &Readout,
+        asking: Asking<'_, B>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
+        let only = asking.readout;
         let [n, tokens, d_model] = x.dims();
         let (heads, d_head) = (self.heads, d_model / self.heads);
         // `[heads, d_model, d_head]`
@@ -118,15 +120,17 @@ impl<B: Backend> Attention<B> {
             let weight = layer.weight.val().reshape([d_model, heads, d_head]);
             weight.swap_dims(0, 1)
         };
-        let query = self.query.forward(only.select(x.clone()), dropout);
+        let query = self.query.forward(asking.tokens, dropout);
         let query = query.reshape([n, heads, d_head]);
         let asking = matmul(
             query.clone().swap_dims(0, 1),
             by_head(&self.key).swap_dims(1, 2),
             self.precision,
         );
-        let asking = asking.swap_dims(0, 1);
-        let mut scores = matmul(asking, x.clone().swap_dims(1, 2), self.precision);
+        // `[n, d_model, heads]`
+        let asking = asking.swap_dims(0, 1).swap_dims(1, 2);
+        // `x` on the left, so that its gradient lies as it does, `[n, tokens, d_model]`.
+        let mut scores = matmul(x.clone(), asking, self.precision).swap_dims(1, 2);
         // The same for all tokens, which the softmax does not see; but a bias that is trained has
         // a gradient, if only of zeros.
         if let Some(bias) = self.key.bias.as_ref().filter(|bias| bias.is_require_grad()) {

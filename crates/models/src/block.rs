@@ -7,7 +7,7 @@ use dacapo_rng::DropoutKey;
 use crate::block_config::BlockConfig;
 use crate::initial::Initial;
 use crate::norm::{layer_norm_of, normalise};
-use crate::readout::Readout;
+use crate::readout::Asking;
 use crate::{Attention, Mlp};
 
 /// A pre-norm transformer block: `x + attn(norm1(x))`, then
@@ -43,14 +43,21 @@ impl<B: Backend> Block<B> {
         self.project(x, joined, dropout)
     }
 
-    /// What the attention's output projection gets.
+    /// What the attention's output projection gets: of all tokens of `x`, or of those that are
+    /// `asking`.
     pub(crate) fn joined(
         &self,
         x: Tensor<B, 3>,
-        only: Option<&Readout>,
+        asking: Option<Asking<'_, B>>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        self.attn.joined(normalise(&self.norm1, x), only, dropout)
+        // Normalised by themselves, and not taken from among all, whose gradient would be zeros but
+        // for them.
+        let asking = asking.map(|asking| Asking {
+            tokens: normalise(&self.norm1, asking.tokens),
+            ..asking
+        });
+        self.attn.joined(normalise(&self.norm1, x), asking, dropout)
     }
 
     /// The rest of the block, of the residual stream `x` and what [`joined`](Self::joined)

@@ -9,6 +9,15 @@ pub(crate) enum Readout {
     At(Vec<usize>),
 }
 
+/// The tokens that are read, for a block that follows no others.
+#[derive(Debug, Clone)]
+pub(crate) struct Asking<'a, B: Backend> {
+    /// Which they are.
+    pub readout: &'a Readout,
+    /// `[n, 1, d]`.
+    pub tokens: Tensor<B, 3>,
+}
+
 impl Readout {
     /// Of `[n, tokens, d]` the tokens, `[n, 1, d]`.
     pub(crate) fn select<B: Backend>(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {

@@ -4,7 +4,7 @@ use burn::tensor::{
 };
 use dacapo_rng::DropoutKey;
 
-use crate::readout::Readout;
+use crate::readout::{Asking, Readout};
 use crate::{Block, Cut};
 
 /// A forward pass at a [`Cut`].
@@ -48,13 +48,14 @@ impl<B: Backend> Stage<B> {
                     joined: None,
                 },
                 _ => {
-                    let only = (index + 1 == blocks.len()).then_some(readout);
-                    let joined = block.joined(self.stream.clone(), only, dropout);
+                    let asking = (index + 1 == blocks.len()).then(|| Asking {
+                        readout,
+                        tokens: readout.select(self.stream.clone()),
+                    });
+                    let followed = asking.as_ref().map(|asking| asking.tokens.clone());
+                    let joined = block.joined(self.stream.clone(), asking, dropout);
                     Self {
-                        stream: match only {
-                            Some(only) => only.select(self.stream),
-                            None => self.stream,
-                        },
+                        stream: followed.unwrap_or(self.stream),
                         joined: Some(joined),
                     }
                 }

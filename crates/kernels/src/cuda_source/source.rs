@@ -48,6 +48,12 @@ impl CudaSource {
         unsafe { client.launch_unchecked(Box::new(self), count, arguments) }
     }
 
+    fn source(&self) -> String {
+        let defines = self.defines.iter();
+        let defines = defines.map(|(name, value)| format!("#define {name} {value}\n"));
+        defines.collect::<String>() + self.text
+    }
+
     fn room(&self) -> Room {
         Room {
             words: self.shared.div_ceil(4).max(self.units as usize),
@@ -83,12 +89,36 @@ impl CubeTask<CudaCompiler> for CudaSource {
     ) -> Result<CompiledKernel<CudaCompiler>, CompilationError> {
         let room = KernelTask::<CudaCompiler, _>::new(self.room());
         let mut compiled = room.compile(compiler, options, mode, address_type)?;
-        let defines = self.defines.iter();
-        let defines = defines.map(|(name, value)| format!("#define {name} {value}\n"));
-        compiled.source = defines.collect::<String>() + self.text;
+        compiled.source = self.source();
         compiled.entrypoint_name = self.name.to_owned();
         compiled.debug_name = Some(self.name);
         Ok(compiled)
+    }
+}
+
+#[cfg(test)]
+impl CudaSource {
+    /// Compiles it for Hopper, where NVRTC is, which needs no GPU; elsewhere says that it is skipped.
+    pub(crate) fn compiles(&self) {
+        use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts, sys::is_culib_present};
+        // SAFETY: looks for a library and loads it.
+        #[allow(unsafe_code)]
+        if !unsafe { is_culib_present() } {
+            eprintln!("skipped: there is no NVRTC (libnvrtc)");
+            return;
+        }
+        let options = CompileOptions {
+            arch: Some("sm_90a"),
+            ..CompileOptions::default()
+        };
+        let compiled = compile_ptx_with_opts(self.source(), options);
+        assert!(
+            compiled.is_ok(),
+            "{} {:?}: {:?}",
+            self.name,
+            self.defines,
+            compiled.err()
+        );
     }
 }
 

@@ -24,19 +24,12 @@ pub(super) fn by_source<R: Runtime>(
     let client: &ComputeClient<CudaRuntime> = (client as &dyn Any).downcast_ref()?;
     let ProductShape { batch, m, k, n } = shape;
     let tiles = |columns: usize| m.div_ceil(ROWS) * n.div_ceil(columns);
-    let groups = if batch * tiles(256) >= MANY { 4 } else { 2 };
-    let form = |operand: &Operand| u32::from(operand.k_last);
-    let kernel = CudaSource {
-        name: "f32_product",
-        text: include_str!("product.cu"),
-        defines: vec![
-            ("LHS_K_LAST", form(lhs)),
-            ("RHS_K_LAST", form(rhs)),
-            ("GROUPS", groups as u32),
-        ],
-        units: 256,
-        shared: 0,
+    let groups = match n {
+        ..=64 => 1,
+        _ if batch * tiles(256) >= MANY => 4,
+        _ => 2,
     };
+    let kernel = kernel(lhs.k_last, rhs.k_last, groups);
     let count = CubeCount::Static(
         n.div_ceil(64 * groups) as u32,
         m.div_ceil(ROWS) as u32,
@@ -60,4 +53,33 @@ pub(super) fn by_source<R: Runtime>(
         kernel.launch(client, count, buffers, &sizes.map(|size| size as u32));
     }
     Some(out)
+}
+
+/// The kernel for operands of these forms, with sums for so many vectors of columns a unit.
+fn kernel(lhs_k_last: bool, rhs_k_last: bool, groups: usize) -> CudaSource {
+    CudaSource {
+        name: "f32_product",
+        text: include_str!("product.cu"),
+        defines: vec![
+            ("LHS_K_LAST", u32::from(lhs_k_last)),
+            ("RHS_K_LAST", u32::from(rhs_k_last)),
+            ("GROUPS", groups as u32),
+        ],
+        units: 256,
+        shared: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_does_not_compile() {
+        for groups in [1, 2, 4] {
+            for (lhs, rhs) in [(false, false), (false, true), (true, false), (true, true)] {
+                kernel(lhs, rhs, groups).compiles();
+            }
+        }
+    }
 }

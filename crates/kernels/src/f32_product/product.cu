@@ -1,7 +1,7 @@
 // The product of f32_product/kernel.rs, with sums for 8 x 4 GROUPS elements a unit.
 //
 // LHS_K_LAST, RHS_K_LAST: whether neighbours along k lie together in memory.
-// GROUPS: vectors of four columns that a unit sums, 2 or 4; a cube computes 128 x 64 GROUPS.
+// GROUPS: vectors of four columns that a unit sums, 1, 2 or 4; a cube computes 128 x 64 GROUPS.
 
 struct Sizes {
     unsigned m, n, k;
@@ -70,9 +70,10 @@ extern "C" __global__ void __launch_bounds__(UNITS)
     const unsigned first_row = blockIdx.y * ROWS, first_column = blockIdx.x * COLUMNS;
     lhs += blockIdx.z * sizes.lhs_batch;
     rhs += blockIdx.z * sizes.rhs_batch;
-    // Half of the units move the left tile; the other half, or all if it is twice as wide, the right.
-    const bool moves_left = unit < UNITS / 2, moves_right = GROUPS == 4 || !moves_left;
+    // Half of the units move the left tile; of the other half, or of all if it is twice as wide, as
+    // many as it needs the right.
     const unsigned u = GROUPS == 4 ? unit : unit - UNITS / 2;
+    const bool moves_left = unit < UNITS / 2, moves_right = u < COLUMNS / 4 * (STEPS / 4);
     float4 next_left[4], next_right[4];
     auto load_next = [&](unsigned k) {
         if (moves_left)

@@ -110,15 +110,8 @@ pub fn tensor_core_product(
     }
     let vectors = |elements: usize| (numbers.size() * elements / VECTOR) as u32;
     let packed = packed(client, shape, numbers, rhs);
-    let ([rows, columns], shared) = numbers.tile();
+    let ([rows, columns], _) = numbers.tile();
     let out = client.empty(4 * batch * m * n);
-    let kernel = CudaSource {
-        name: NAME,
-        text: include_str!("product.cu"),
-        defines: vec![numbers.define()],
-        units: 256,
-        shared,
-    };
     let count = CubeCount::Static(
         n.div_ceil(columns) as u32,
         m.div_ceil(rows) as u32,
@@ -138,7 +131,7 @@ pub fn tensor_core_product(
     #[allow(unsafe_code)]
     unsafe {
         let buffers = vec![lhs.handle.clone(), packed.handle, out.clone()];
-        kernel.launch(client, count, buffers, &sizes);
+        product(numbers).launch(client, count, buffers, &sizes);
     }
     Ok(out)
 }
@@ -161,13 +154,6 @@ fn packed(
     let matrices = if rhs.batch_stride == 0 { 1 } else { batch };
     let row = k.next_multiple_of(VECTOR / numbers.size());
     let out = client.empty(numbers.size() * matrices * n * row);
-    let kernel = CudaSource {
-        name: "pack",
-        text: include_str!("pack.cu"),
-        defines: vec![numbers.define(), ("K_LAST", u32::from(rhs.k_last))],
-        units: 256,
-        shared: 0,
-    };
     let count = CubeCount::Static(
         k.div_ceil(SIDE) as u32,
         n.div_ceil(SIDE) as u32,
@@ -177,7 +163,8 @@ fn packed(
     // SAFETY: as in `tensor_core_product`.
     #[allow(unsafe_code)]
     unsafe {
-        kernel.launch(client, count, vec![rhs.handle.clone(), out.clone()], &sizes);
+        let buffers = vec![rhs.handle.clone(), out.clone()];
+        pack(numbers, rhs.k_last).launch(client, count, buffers, &sizes);
     }
     Operand {
         handle: out,
@@ -187,6 +174,40 @@ fn packed(
     }
 }
 
+fn product(numbers: Numbers) -> CudaSource {
+    CudaSource {
+        name: NAME,
+        text: include_str!("product.cu"),
+        defines: vec![numbers.define()],
+        units: 256,
+        shared: numbers.tile().1,
+    }
+}
+
+fn pack(numbers: Numbers, k_last: bool) -> CudaSource {
+    CudaSource {
+        name: "pack",
+        text: include_str!("pack.cu"),
+        defines: vec![numbers.define(), ("K_LAST", u32::from(k_last))],
+        units: 256,
+        shared: 0,
+    }
+}
+
 const NAME: &str = "tensor_core_product";
 /// Rows and columns of a tile that is packed.
 const SIDE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_does_not_compile() {
+        for numbers in [Numbers::Tf32, Numbers::Bf16] {
+            product(numbers).compiles();
+            pack(numbers, false).compiles();
+            pack(numbers, true).compiles();
+        }
+    }
+}

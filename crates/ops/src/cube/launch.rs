@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{
     CubeRuntime,
-    ops::numeric::{empty_device_dtype, zeros},
+    ops::numeric::{empty_device_contiguous_dtype, zeros},
     tensor::CubeTensor,
 };
 use cubecl::ir::AddressType;
@@ -39,7 +39,7 @@ pub(super) fn product<R: CubeRuntime>(
     let k = lhs.meta.shape()[rank - 1];
     // CUDA refuses a launch over no elements, which filling nothing with zeros would be.
     if shape.num_elements() == 0 {
-        return empty_device_dtype(lhs.client, lhs.device, shape, dtype);
+        return empty_device_contiguous_dtype(lhs.client, lhs.device, shape, dtype);
     }
     if k == 0 {
         return zeros(lhs.device, shape, dtype);
@@ -100,6 +100,7 @@ fn split<R: CubeRuntime>(mut matrix: CubeTensor<R>, along: usize, parts: usize) 
 /// The sum of the matrices of a product of parts.
 fn added<R: CubeRuntime>(parts: CubeTensor<R>) -> CubeTensor<R> {
     let [count, m, n] = parts.meta.shape().dims();
+    debug_assert!(parts.is_contiguous());
     let shape = RowShape {
         rows: count as u64,
         width: (m * n) as u64,
@@ -127,7 +128,9 @@ pub(super) fn launch<R: CubeRuntime>(
     }
     let (client, device) = (lhs.client.clone(), lhs.device.clone());
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let out = empty_device_dtype(client.clone(), device, shape, dtype);
+    // On CUDA the usual allocation may put space between rows; parts are added as they lie, and row
+    // kernels would copy it first.
+    let out = empty_device_contiguous_dtype(client.clone(), device, shape, dtype);
     let element = |tensor: &CubeTensor<R>| match (kernel.tiling(), tensor.dtype) {
         // With a given tiling cubek does not turn f32 into TF32 by itself. The tensor memory
         // accelerator rounds as it loads, as it does with an inferred one.

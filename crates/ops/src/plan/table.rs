@@ -13,7 +13,7 @@ use crate::Precision::{self, Bf16, F32, Tf32};
 pub(super) const TABLE: &[PlanRow] = &[
     row(F32, Large, None, &[F32Product, SimpleUnit, Naive]),
     row(F32, Small, None, &[F32Product, SimpleUnit, Naive]),
-    row(F32, Batched, None, &[SimpleUnit, Naive]),
+    row(F32, Batched, None, &[F32Product, SimpleUnit, Naive]),
     row(
         Tf32,
         Large,
