@@ -6,6 +6,7 @@
 #
 #   tests      the tests of the kernels and of what runs them
 #   sanitizer  the kernels' tests under compute-sanitizer (memcheck; other tools: SANITIZER="memcheck racecheck")
+#   numbers    the first steps of runs beside those of the CPU: does the GPU compute the same?
 #   exact      runs of `dacapo train` stopped, resumed and compared bit for bit
 #   matmul     every matrix product strategy (to choose from; slow)
 #   profile    where a step of ViT-L/14 goes, kernel by kernel
@@ -25,14 +26,15 @@ if [ "${1:-}" = -o ]; then
     shift 2
 fi
 tables=(merge adamw step epoch checkpoint growth)
-all=(tests sanitizer exact matmul profile "${tables[@]}")
+all=(tests sanitizer numbers exact matmul profile "${tables[@]}")
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer exact "${tables[@]}")
+[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer numbers exact "${tables[@]}")
 for part in "${parts[@]}"; do
     [[ " ${all[*]} " == *" $part "* ]] || { echo "$part is no part; there are: ${all[*]}" >&2; exit 2; }
 done
 declare -A limit=(
     [tests]=${LIMIT_TESTS:-600} [sanitizer]=${LIMIT_SANITIZER:-420} [exact]=${LIMIT_EXACT:-240}
+    [numbers]=${LIMIT_NUMBERS:-300}
     [matmul]=${LIMIT_MATMUL:-100} [profile]=${LIMIT_PROFILE:-60} [merge]=${LIMIT_MERGE:-900}
     [adamw]=${LIMIT_ADAMW:-200} [step]=${LIMIT_STEP:-1500} [epoch]=${LIMIT_EPOCH:-1200}
     [checkpoint]=${LIMIT_CHECKPOINT:-300} [growth]=${LIMIT_GROWTH:-600}
@@ -133,6 +135,14 @@ table() {
     fi
     step "$1" "$torch" "$here/python/tables.py" "$1" --programs "$bin" --out "$out" \
         --rounds "${ROUNDS:-3}" --limit $(($(left) - 15))
+}
+
+part_numbers() {
+    if [ -z "$torch" ]; then
+        skip numbers "no python3 with a PyTorch that sees the GPU"
+        return
+    fi
+    step numbers "$torch" "$here/python/same_numbers.py" --program "$bin/dacapo" --json "$out/numbers.json"
 }
 
 part_tests() {
