@@ -94,6 +94,20 @@ def exact(folder, summary):
     return ["", "Exact to the bit (" + "; ".join(data["identity"]) + "):", "", *table(head, rows)]
 
 
+def numbers(folder, summary):
+    data = load(folder, "numbers")
+    if not data:
+        return []
+    summary += [{"part": "numbers", **row} for row in data["rows"]]
+    rows = [
+        [row["case"], row["precision"], "yes" if row["same"] else "NO",
+         f"{row['apart']:.1e}" if "apart" in row else row["error"]]
+        for row in data["rows"]
+    ]
+    head = ["case", "precision", "as the CPU's", "relative difference at most"]
+    return ["", "The first steps of runs:", "", *table(head, rows)]
+
+
 def checks(folder, summary):
     lines = []
     tests, sanitizer = load(folder, "tests"), load(folder, "sanitizer")
@@ -128,7 +142,7 @@ def main():
         raise SystemExit(__doc__)
     folder = sys.argv[1]
     summary, lines = [], []
-    for part in (checks, exact, profile, tables):
+    for part in (checks, numbers, exact, profile, tables):
         lines += part(folder, summary)
     steps = []
     path = os.path.join(folder, "parts.tsv")
