@@ -10,6 +10,7 @@ mod fork;
 mod host_memory;
 mod import;
 mod inspect;
+mod kept_memory;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
 mod lineage;
@@ -40,6 +41,7 @@ use args::{Cli, Command};
 
 /// Runs the program with the process's arguments and gives its exit code.
 pub fn main() -> i32 {
+    kept_memory::keep_freed_memory();
     // Exit code 2 for bad arguments is clap's own.
     let cli = Cli::parse();
     let level = match cli.verbose {
