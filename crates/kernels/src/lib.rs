@@ -4,6 +4,9 @@
 //! Every kernel gives equal bits for equal inputs on one device: reductions run
 //! in a fixed order, none uses atomics to add, and nothing is tuned at run time.
 //!
+//! Large products are written in CUDA C++ where there is CUDA (`cuda_source`), as CubeCL's language
+//! lacks Hopper's matrix instructions of groups of warps.
+//!
 //! This crate knows no Burn: it launches on the handles of a CubeCL client and
 //! returns handles.
 //!

@@ -68,7 +68,7 @@ pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Oper
         operand.extent(batch, outer, k) as u64 <= RowShape::MAX_LEN
             && buffer::offset(&operand.handle).is_multiple_of(numbers.size() as u64)
     };
-    let ([rows, columns], _) = numbers.tile();
+    let ([rows, _], _) = numbers.tile();
     batch.min(m).min(k).min(n) > 0
         && n.is_multiple_of(2)
         && is_in_place(lhs)
@@ -80,7 +80,6 @@ pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Oper
             <= RowShape::MAX_LEN
         && batch <= 65_535
         && m.div_ceil(rows).max(n.div_ceil(SIDE)) <= 65_535
-        && n.div_ceil(columns) <= i32::MAX as usize
 }
 
 /// The products, `[batch, m, n]` of f32, contiguous.
