@@ -100,10 +100,7 @@ fn commit<B: AutodiffBackend, S: Storage>(
     } = job;
     let record = snapshot.into_record()?;
     let saved = folder.save::<B::InnerBackend>(&name, record, best);
-    if let Err(error) = saved.and_then(|()| folder.prune(policy)) {
-        // A folder that goes away makes any operation fail: that is then what to tell.
-        folder.check_in_place()?;
-        return Err(error);
-    }
+    let done = saved.and_then(|()| folder.prune(policy));
+    done.map_err(|error| folder.cause(error))?;
     Ok(Event::Checkpoint { name, step, best })
 }

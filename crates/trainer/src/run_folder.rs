@@ -1,10 +1,11 @@
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use burn::tensor::backend::Backend;
-use dacapo_record::{CheckpointStore, FsStorage, Lock, Pin, Storage, commit};
+use dacapo_record::{CheckpointStore, FsStorage, Lock, Pin, RecordError, Storage, commit};
 
 use crate::{CheckpointPolicy, Examined, TrainerError, TrainerRecord, history_csv};
 
@@ -65,6 +66,23 @@ impl<S: Storage> RunFolder<S> {
         match self.lock.get() {
             Some(lock) => Ok(lock.check()?),
             None => Ok(()),
+        }
+    }
+
+    /// What to tell of `error`: a folder that goes away makes any operation fail.
+    pub(crate) fn cause(&self, error: TrainerError) -> TrainerError {
+        if let Err(vanished) = self.check_in_place() {
+            return vanished;
+        }
+        // No other process works in a locked folder: it is being removed, its lock not yet.
+        match error {
+            TrainerError::Record(RecordError::Io { source, .. })
+                if self.lock.get().is_some() && source.kind() == ErrorKind::NotFound =>
+            {
+                let path = self.root.clone();
+                RecordError::Vanished { path }.into()
+            }
+            error => error,
         }
     }
 
