@@ -214,12 +214,6 @@ fn assert_absent(words: &[&str], allowed: &[&str]) {
             continue;
         }
         let source = std::fs::read_to_string(&file).expect("a source can be read");
-        // Tests stand at the end of a file, unless they are one of their own.
-        let end = source.find("\n#[cfg(test)]\n").filter(|end| {
-            let what = source[end + 1..].lines().nth(1);
-            what.is_some_and(|what| what.ends_with('{'))
-        });
-        let source = &source[..end.unwrap_or(source.len())];
         for (number, line) in (1..).zip(source.lines()) {
             if line.trim_start().starts_with("//") {
                 continue;
@@ -244,7 +238,13 @@ fn library_reads_clock_environment_or_terminal() {
         "stderr()",
         "stdin()",
     ];
-    assert_absent(&words, &["dacapo/src/cli", "dacapo/src/main.rs"]);
+    // The last is part of tests, which say what they skip.
+    let allowed = [
+        "dacapo/src/cli",
+        "dacapo/src/main.rs",
+        "kernels/src/cuda_source/compiles.rs",
+    ];
+    assert_absent(&words, &allowed);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! same stream and kept in the same cache, so that it builds without a CUDA toolkit.
 
 mod capability;
+#[cfg(test)]
+mod compiles;
 mod room;
 mod source;
 

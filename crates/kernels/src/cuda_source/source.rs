@@ -48,7 +48,7 @@ impl CudaSource {
         unsafe { client.launch_unchecked(Box::new(self), count, arguments) }
     }
 
-    fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         let defines = self.defines.iter();
         let defines = defines.map(|(name, value)| format!("#define {name} {value}\n"));
         defines.collect::<String>() + self.text
@@ -93,32 +93,6 @@ impl CubeTask<CudaCompiler> for CudaSource {
         compiled.entrypoint_name = self.name.to_owned();
         compiled.debug_name = Some(self.name);
         Ok(compiled)
-    }
-}
-
-#[cfg(test)]
-impl CudaSource {
-    /// Compiles it for Hopper, where NVRTC is, which needs no GPU; elsewhere says that it is skipped.
-    pub(crate) fn compiles(&self) {
-        use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts, sys::is_culib_present};
-        // SAFETY: looks for a library and loads it.
-        #[allow(unsafe_code)]
-        if !unsafe { is_culib_present() } {
-            eprintln!("skipped: there is no NVRTC (libnvrtc)");
-            return;
-        }
-        let options = CompileOptions {
-            arch: Some("sm_90a"),
-            ..CompileOptions::default()
-        };
-        let compiled = compile_ptx_with_opts(self.source(), options);
-        assert!(
-            compiled.is_ok(),
-            "{} {:?}: {:?}",
-            self.name,
-            self.defines,
-            compiled.err()
-        );
     }
 }
 
