@@ -55,6 +55,26 @@ pub(crate) fn row_max(value: f32, shared: &mut SharedMemory<f32>) -> f32 {
     largest
 }
 
+/// The sum over a row, which begins at `begin` and is `width` vectors long, of the products of `a`'s
+/// and `b`'s elements. Every unit of the cube must call it.
+#[cube]
+pub(crate) fn row_dot<N: Size>(
+    a: &Array<Vector<f32, N>>,
+    b: &Array<Vector<f32, N>>,
+    begin: u32,
+    width: u32,
+    shared: &mut SharedMemory<f32>,
+) -> f32 {
+    let mut sum = 0.0f32;
+    let mut column = lane();
+    while column < width {
+        let place = (begin + column) as usize;
+        sum += elements_sum::<N>(a[place] * b[place]);
+        column += LANES;
+    }
+    row_sum(sum, shared)
+}
+
 /// The sum of a vector's elements, first to last.
 #[cube]
 pub(crate) fn elements_sum<N: Size>(values: Vector<f32, N>) -> f32 {

@@ -1,6 +1,6 @@
 use cubecl::prelude::*;
 
-use crate::rows::{LANES, SHARED, elements_sum, lane, row, row_sum};
+use crate::rows::{LANES, SHARED, lane, row, row_dot};
 
 /// `width` is a row's length in vectors.
 #[cube(launch_unchecked)]
@@ -18,14 +18,7 @@ pub(super) fn forward<N: Size>(
     let inside = at < rows;
     let begin = select(inside, at, 0u32) * width;
 
-    let mut squares = 0.0f32;
-    let mut column = lane;
-    while column < width {
-        let values = x[(begin + column) as usize];
-        squares += elements_sum::<N>(values * values);
-        column += LANES;
-    }
-    let norm = row_sum(squares, &mut shared).sqrt();
+    let norm = row_dot::<N>(x, x, begin, width, &mut shared).sqrt();
 
     if inside {
         if lane == 0 {
@@ -55,14 +48,7 @@ pub(super) fn backward<N: Size>(
     let inside = at < rows;
     let begin = select(inside, at, 0u32) * width;
 
-    let mut along = 0.0f32;
-    let mut column = lane;
-    while column < width {
-        let place = (begin + column) as usize;
-        along += elements_sum::<N>(dy[place] * y[place]);
-        column += LANES;
-    }
-    let along = row_sum(along, &mut shared);
+    let along = row_dot::<N>(dy, y, begin, width, &mut shared);
 
     if inside {
         let norm = norms[at as usize];

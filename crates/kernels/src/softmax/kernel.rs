@@ -1,6 +1,6 @@
 use cubecl::prelude::*;
 
-use crate::rows::{LANES, SHARED, elements_sum, lane, row, row_max, row_sum};
+use crate::rows::{LANES, SHARED, elements_sum, lane, row, row_dot, row_max, row_sum};
 
 /// `width` is a row's length in vectors.
 #[cube(launch_unchecked)]
@@ -66,14 +66,7 @@ pub(super) fn backward<N: Size>(
     let inside = at < rows;
     let begin = select(inside, at, 0u32) * width;
 
-    let mut along = 0.0f32;
-    let mut column = lane;
-    while column < width {
-        let place = (begin + column) as usize;
-        along += elements_sum::<N>(dy[place] * y[place]);
-        column += LANES;
-    }
-    let along = row_sum(along, &mut shared);
+    let along = row_dot::<N>(dy, y, begin, width, &mut shared);
 
     if inside {
         let mut column = lane;
