@@ -1,7 +1,7 @@
 use cubecl::server::Handle;
 
-/// One operand, of f32 if nothing else is said: a multiple of 16 bytes from the begin of the buffer and between what the
-/// strides tell of.
+/// One operand, of f32 if nothing else is said: a multiple of 16 bytes from the begin of the buffer
+/// and between what the strides tell of.
 #[derive(Debug, Clone)]
 pub struct Operand {
     /// Begins with the first element.
