@@ -14,10 +14,10 @@ use dacapo::{
     PrefixKeeping,
     clip_hba::ClipTask,
     config::{RunConfig, load_config},
-    dora::{DoraConfig, attach_matching},
+    dora::attach_matching,
     models::Clip,
     rng::RngHub,
-    trainer::{Identity, STREAMS, Trainer, TrainerSettings},
+    trainer::{Identity, STREAMS, Trainer},
 };
 
 type Inexact = Autodiff<burn_cuda::Cuda>;
@@ -88,33 +88,11 @@ fn set_up(
 
     let mut rng = RngHub::new(config.run.seed, STREAMS);
     let model = Clip::init(&clip.model(), rng.stream("init")?, device)?;
-    let adapt = &config.adapt;
-    let dora = DoraConfig {
-        flavour: adapt.flavour,
-        rank: adapt.rank,
-        alpha: adapt.alpha,
-        dropout: adapt.dropout,
-    };
-    let (model, _) = attach_matching(model, &adapt.targets, &dora, rng.stream("init")?)?;
+    let (adapt, init) = (&config.adapt, rng.stream("init")?);
+    let (model, _) = attach_matching(model, &adapt.targets, &adapt.dora(), init)?;
 
-    let train = &config.train;
-    let settings = TrainerSettings {
-        training_run: config.run.training_run,
-        epochs: train.epochs,
-        batch_size: train.batch_size,
-        accumulation: train.accumulation,
-        shuffle: train.shuffle,
-        drop_last: train.drop_last,
-        reset_optimizer: train.reset_optimizer,
-        trainable: vec!["*.adapter.*".to_owned()],
-        optimizer: config.optimizer.clone(),
-        schedule: config.scheduler.resolved(u64::MAX)?,
-        schedule_unit: train.schedule_unit,
-        early_stopping: config.early_stopping.clone(),
-        perturbation: config.perturbation.clone(),
-        parent: None,
-        config: String::new(),
-    };
+    let schedule = config.scheduler.resolved(u64::MAX)?;
+    let settings = config.trainer_settings(schedule, "*.adapter.*", String::new());
     Ok(Trainer::new(
         task,
         model,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_dora::{DoraConfig, DoraTargets, attach_matching};
+use dacapo_dora::{DoraTargets, attach_matching};
 use dacapo_optim::Schedule;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{Identity, SettingChange, Task, Trainer, TrainerRecord, TrainerSettings};
@@ -41,7 +41,7 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
         Ok(Self {
             task,
             model,
-            settings: settings(config, schedule, trainable, shared.clone()),
+            settings: config.trainer_settings(schedule, trainable, shared.clone()),
             identity: identity_in::<B>(&shared, device, config.run.precision),
             rng,
             device: device.clone(),
@@ -103,7 +103,9 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
 
 /// Optimizer steps in an epoch of `train_len` examples.
 pub(crate) fn steps_per_epoch(config: &RunConfig, train_len: usize) -> u64 {
-    settings(config, Schedule::Constant {}, "*", String::new()).steps_per_epoch(train_len)
+    config
+        .trainer_settings(Schedule::Constant {}, "*", String::new())
+        .steps_per_epoch(train_len)
 }
 
 /// The model with its adapters, unless everything is trained, and the pattern of what is.
@@ -115,14 +117,8 @@ pub(crate) fn adapted<B: AutodiffBackend, M: DoraTargets<B>>(
     match adapt.mode {
         AdaptMode::Full => Ok((model, "*")),
         AdaptMode::Dora => {
-            let dora = DoraConfig {
-                flavour: adapt.flavour,
-                rank: adapt.rank,
-                alpha: adapt.alpha,
-                dropout: adapt.dropout,
-            };
             let init = rng.stream("init")?;
-            let (model, _) = attach_matching(model, &adapt.targets, &dora, init)?;
+            let (model, _) = attach_matching(model, &adapt.targets, &adapt.dora(), init)?;
             Ok((model, "*.adapter.*"))
         }
     }
@@ -142,36 +138,10 @@ pub(crate) fn absolute(key: &str, path: &Path, next: &str) -> Result<String, Cli
 /// Fills in the schedule's total: from then on it is a setting like any other, so that
 /// training for longer later does not bend the schedule.
 pub(crate) fn resolve_schedule(config: &mut RunConfig, train_len: usize) -> Result<(), CliError> {
-    let settings = settings(config, Schedule::Constant {}, "*", String::new());
+    let settings = config.trainer_settings(Schedule::Constant {}, "*", String::new());
     settings.validate(train_len)?;
     // No more than config.toml can hold, so that it can be read back.
     let ticks = settings.schedule_ticks(train_len).min(i64::MAX as u64);
     config.scheduler = config.scheduler.resolved(ticks)?.into();
     Ok(())
-}
-
-fn settings(
-    config: &RunConfig,
-    schedule: Schedule,
-    trainable: &str,
-    shared: String,
-) -> TrainerSettings {
-    let train = &config.train;
-    TrainerSettings {
-        training_run: config.run.training_run,
-        epochs: train.epochs,
-        batch_size: train.batch_size,
-        accumulation: train.accumulation,
-        shuffle: train.shuffle,
-        drop_last: train.drop_last,
-        reset_optimizer: train.reset_optimizer,
-        trainable: vec![trainable.to_owned()],
-        optimizer: config.optimizer.clone(),
-        schedule,
-        schedule_unit: train.schedule_unit,
-        early_stopping: config.early_stopping.clone(),
-        perturbation: config.perturbation.clone(),
-        parent: None,
-        config: shared,
-    }
 }

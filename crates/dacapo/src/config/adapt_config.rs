@@ -1,4 +1,4 @@
-use dacapo_dora::Flavour;
+use dacapo_dora::{DoraConfig, Flavour};
 use serde::{Deserialize, Serialize};
 
 use super::AdaptMode;
@@ -19,6 +19,18 @@ pub struct AdaptConfig {
     pub dropout: f64,
     /// `*` patterns of the linear layers that get an adapter.
     pub targets: Vec<String>,
+}
+
+impl AdaptConfig {
+    /// What every adapter is like.
+    pub fn dora(&self) -> DoraConfig {
+        DoraConfig {
+            flavour: self.flavour,
+            rank: self.rank,
+            alpha: self.alpha,
+            dropout: self.dropout,
+        }
+    }
 }
 
 impl Default for AdaptConfig {

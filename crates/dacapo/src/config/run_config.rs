@@ -1,5 +1,5 @@
-use dacapo_optim::{AdamWConfig, OptimizerConfig, ScheduleConfig};
-use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig, Perturbation};
+use dacapo_optim::{AdamWConfig, OptimizerConfig, Schedule, ScheduleConfig};
+use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig, Perturbation, TrainerSettings};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -65,6 +65,34 @@ impl Default for RunConfig {
 impl RunConfig {
     /// What stands for a path in [`shared_json`](Self::shared_json).
     pub(crate) const A_FILE: &str = "(a file)";
+
+    /// What the trainer is told, with a resolved `schedule`, the pattern of what is `trainable`, and the
+    /// settings that runs of one identity have in common.
+    pub fn trainer_settings(
+        &self,
+        schedule: Schedule,
+        trainable: &str,
+        shared: String,
+    ) -> TrainerSettings {
+        let train = &self.train;
+        TrainerSettings {
+            training_run: self.run.training_run,
+            epochs: train.epochs,
+            batch_size: train.batch_size,
+            accumulation: train.accumulation,
+            shuffle: train.shuffle,
+            drop_last: train.drop_last,
+            reset_optimizer: train.reset_optimizer,
+            trainable: vec![trainable.to_owned()],
+            optimizer: self.optimizer.clone(),
+            schedule,
+            schedule_unit: train.schedule_unit,
+            early_stopping: self.early_stopping.clone(),
+            perturbation: self.perturbation.clone(),
+            parent: None,
+            config: shared,
+        }
+    }
 
     /// The configuration that made the embedded base: every parameter, classes 0 to 4.
     pub fn pretrain() -> Self {
