@@ -14,7 +14,7 @@ use dacapo::{
     PrefixKeeping,
     clip_hba::ClipTask,
     config::{RunConfig, load_config},
-    dora::attach_matching,
+    dora::attach,
     models::Clip,
     rng::RngHub,
     trainer::{Identity, STREAMS, Trainer},
@@ -88,11 +88,10 @@ fn set_up(
 
     let mut rng = RngHub::new(config.run.seed, STREAMS);
     let model = Clip::init(&clip.model(), rng.stream("init")?, device)?;
-    let (adapt, init) = (&config.adapt, rng.stream("init")?);
-    let (model, _) = attach_matching(model, &adapt.targets, &adapt.dora(), init)?;
+    let (model, _) = attach(model, &config.adapt.plan(), rng.stream("init")?)?;
 
     let schedule = config.scheduler.resolved(u64::MAX)?;
-    let settings = config.trainer_settings(schedule, "*.adapter.*", String::new());
+    let settings = config.trainer_settings(schedule, String::new());
     Ok(Trainer::new(
         task,
         model,

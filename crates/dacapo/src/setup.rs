@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
-use dacapo_dora::{DoraTargets, attach_matching};
+use dacapo_dora::{DoraTargets, attach};
 use dacapo_optim::Schedule;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{Identity, SettingChange, Task, Trainer, TrainerRecord, TrainerSettings};
@@ -26,12 +26,11 @@ pub(crate) struct Setup<B: AutodiffBackend, T: Task<B>> {
 }
 
 impl<B: Compute, T: Task<B>> Setup<B, T> {
-    /// A run of `config`, whose schedule is resolved, with the `trainable` tensors of `model`.
+    /// A run of `config`, whose schedule is resolved.
     pub(crate) fn new(
         config: &RunConfig,
         task: T,
         model: T::Model,
-        trainable: &str,
         rng: RngHub,
         device: &B::Device,
     ) -> Result<Self, CliError> {
@@ -41,7 +40,7 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
         Ok(Self {
             task,
             model,
-            settings: config.trainer_settings(schedule, trainable, shared.clone()),
+            settings: config.trainer_settings(schedule, shared.clone()),
             identity: identity_in::<B>(&shared, device, config.run.precision),
             rng,
             device: device.clone(),
@@ -104,22 +103,21 @@ impl<B: Compute, T: Task<B>> Setup<B, T> {
 /// Optimizer steps in an epoch of `train_len` examples.
 pub(crate) fn steps_per_epoch(config: &RunConfig, train_len: usize) -> u64 {
     config
-        .trainer_settings(Schedule::Constant {}, "*", String::new())
+        .trainer_settings(Schedule::Constant {}, String::new())
         .steps_per_epoch(train_len)
 }
 
-/// The model with its adapters, unless everything is trained, and the pattern of what is.
+/// The model with its adapters, unless everything is trained.
 pub(crate) fn adapted<B: AutodiffBackend, M: DoraTargets<B>>(
     model: M,
     adapt: &AdaptConfig,
     rng: &mut RngHub,
-) -> Result<(M, &'static str), CliError> {
+) -> Result<M, CliError> {
     match adapt.mode {
-        AdaptMode::Full => Ok((model, "*")),
+        AdaptMode::Full => Ok(model),
         AdaptMode::Dora => {
-            let init = rng.stream("init")?;
-            let (model, _) = attach_matching(model, &adapt.targets, &adapt.dora(), init)?;
-            Ok((model, "*.adapter.*"))
+            let (model, _) = attach(model, &adapt.plan(), rng.stream("init")?)?;
+            Ok(model)
         }
     }
 }
@@ -138,7 +136,7 @@ pub(crate) fn absolute(key: &str, path: &Path, next: &str) -> Result<String, Cli
 /// Fills in the schedule's total: from then on it is a setting like any other, so that
 /// training for longer later does not bend the schedule.
 pub(crate) fn resolve_schedule(config: &mut RunConfig, train_len: usize) -> Result<(), CliError> {
-    let settings = config.trainer_settings(Schedule::Constant {}, "*", String::new());
+    let settings = config.trainer_settings(Schedule::Constant {}, String::new());
     settings.validate(train_len)?;
     // No more than config.toml can hold, so that it can be read back.
     let ticks = settings.schedule_ticks(train_len).min(i64::MAX as u64);

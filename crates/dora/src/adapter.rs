@@ -1,9 +1,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_ops::{DropoutMask, MergeInputs, MergeSpec, Precision, dora_merge, dora_norm, linear};
-use dacapo_rng::{DropoutKey, Stream};
+use dacapo_rng::DropoutKey;
 
-use crate::init::{kaiming_bound, uniform};
 use crate::mask::Mask;
 use crate::math::{
     channel_norm, constant, low_rank, norm_dtype, over_norm, to_dtype, tracked_channel_norm,
@@ -11,102 +10,56 @@ use crate::math::{
 use crate::{DoraConfig, DoraError, Flavour};
 
 /// The trainable part of a [`DoraLinear`](crate::DoraLinear): a magnitude for
-/// each output channel and two low-rank factors.
+/// each output channel, unless it is LoRA's, and two low-rank factors.
 ///
-/// The record holds the three tensors only. Configuration and path are not
+/// The record holds these tensors only. Configuration and path are not
 /// state: they come from attaching again.
 #[derive(Module, Debug)]
 pub struct DoraAdapter<B: Backend> {
     /// m, `[out]`. In f32 where the weight is a half type, else in its dtype.
-    pub magnitude: Param<Tensor<B, 1>>,
+    /// None with `Flavour::Lora`.
+    pub magnitude: Option<Param<Tensor<B, 1>>>,
     /// A, `[rank, in]`, in the weight's dtype.
     pub lora_a: Param<Tensor<B, 2>>,
     /// B, `[out, rank]`, in the weight's dtype.
     pub lora_b: Param<Tensor<B, 2>>,
     #[module(skip)]
-    config: DoraConfig,
+    pub(crate) config: DoraConfig,
     #[module(skip)]
-    path: String,
+    pub(crate) path: String,
     #[module(skip)]
-    precision: Precision,
+    pub(crate) precision: Precision,
 }
 
 impl<B: Backend> DoraAdapter<B> {
-    /// A new adapter for `weight` `[in, out]`, with m = the norm of each output
-    /// channel of `weight`, and, drawn row by row, A first:
-    ///
-    /// | flavour | A | B |
-    /// |---|---|---|
-    /// | `Peft` | uniform within 1/sqrt(in) | 0, no draws |
-    /// | `ClipHba` | uniform within 1/sqrt(rank) | uniform within 1/sqrt(out) |
-    ///
-    /// # Errors
-    /// An invalid `config`, a rank above min(in, out), or a channel of `weight`
-    /// without a finite norm. Nothing is drawn then.
-    pub fn init(
-        weight: Tensor<B, 2>,
-        config: &DoraConfig,
-        path: &str,
-        stream: &mut Stream,
-    ) -> Result<Self, DoraError> {
-        let weight = constant(weight);
-        let [d_in, d_out] = weight.dims();
-        config.check_for(path, d_in, d_out)?;
-        let rank = config.rank;
-        let (dtype, device) = (weight.dtype(), weight.device());
-
-        let base_norm = initial_norm(&weight, config);
-        let host = base_norm.clone().into_data().convert::<f64>();
-        let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
-        if let Some((channel, norm)) = bad {
-            let path = path.to_owned();
-            return Err(DoraError::NonFiniteNorm {
-                path,
-                channel,
-                norm,
-            });
-        }
-
-        let (bound_a, bound_b) = match config.flavour {
-            Flavour::Peft => (kaiming_bound(d_in), None),
-            // The fans of `delta_D_B` [in, r] and `delta_D_A` [r, out], of which
-            // A and B are the transposes.
-            Flavour::ClipHba => (kaiming_bound(rank), Some(kaiming_bound(d_out))),
-        };
-        let lora_a = uniform([rank, d_in], bound_a, stream, dtype, &device);
-        let lora_b = match bound_b {
-            Some(bound) => uniform([d_out, rank], bound, stream, dtype, &device),
-            None => Tensor::zeros([d_out, rank], (&device, dtype)),
-        };
-        Ok(Self {
-            magnitude: Param::from_tensor(base_norm),
-            lora_a: Param::from_tensor(lora_a),
-            lora_b: Param::from_tensor(lora_b),
-            config: config.clone(),
-            path: path.to_owned(),
-            precision: Precision::F32,
-        })
-    }
-
     /// An adapter of given tensors for a layer with `d_in` inputs and `d_out`
     /// outputs: `magnitude` `[out]`, `lora_a` `[rank, in]`, `lora_b`
-    /// `[out, rank]`. They become trainable.
+    /// `[out, rank]`. They become trainable. The base of a layer that gets them
+    /// must be that which they were trained on: `config.init` changes nothing here.
     ///
     /// # Errors
-    /// An invalid `config`, a rank above min(in, out), or another shape. A
-    /// magnitude per *input*, as some tools write it, is refused this way; for
+    /// An invalid `config`, a rank above min(in, out), another shape, or a
+    /// magnitude where the flavour has none, or none where it has one. A
+    /// magnitude per *input*, as some tools write it, is refused by its shape; for
     /// a square layer the two cannot be told apart.
     pub fn from_tensors(
         [d_in, d_out]: [usize; 2],
         config: &DoraConfig,
         path: &str,
-        magnitude: Tensor<B, 1>,
+        magnitude: impl Into<Option<Tensor<B, 1>>>,
         lora_a: Tensor<B, 2>,
         lora_b: Tensor<B, 2>,
     ) -> Result<Self, DoraError> {
         config.check_for(path, d_in, d_out)?;
+        let magnitude = magnitude.into();
+        if magnitude.is_some() != config.flavour.has_magnitude() {
+            return Err(DoraError::Magnitude {
+                path: path.to_owned(),
+                given: magnitude.is_some(),
+            });
+        }
         let adapter = Self {
-            magnitude: Param::from_tensor(constant(magnitude)),
+            magnitude: magnitude.map(|m| Param::from_tensor(constant(m))),
             lora_a: Param::from_tensor(constant(lora_a)),
             lora_b: Param::from_tensor(constant(lora_b)),
             config: config.clone(),
@@ -126,12 +79,13 @@ impl<B: Backend> DoraAdapter<B> {
     /// That the tensors fit a layer of this size.
     pub(crate) fn check_shapes(&self, [d_in, d_out]: [usize; 2]) -> Result<(), DoraError> {
         let rank = self.config.rank;
-        let tensors = [
-            ("magnitude", vec![d_out], self.magnitude.lazy_shape()),
+        let magnitude = self.magnitude.as_ref();
+        let magnitude = magnitude.map(|m| ("magnitude", vec![d_out], m.lazy_shape()));
+        let factors = [
             ("lora_a", vec![rank, d_in], self.lora_a.lazy_shape()),
             ("lora_b", vec![d_out, rank], self.lora_b.lazy_shape()),
         ];
-        for (key, expected, found) in tensors {
+        for (key, expected, found) in magnitude.into_iter().chain(factors) {
             if found.as_slice() != expected {
                 return Err(DoraError::ShapeMismatch {
                     path: self.path.clone(),
@@ -168,6 +122,7 @@ impl<B: Backend> DoraAdapter<B> {
                 to_dtype(self.peft_ratio(channel_norm(v.clone())) * v, dtype)
             }
             Flavour::ClipHba => self.clip_hba_weight(weight, None),
+            Flavour::Lora => weight + self.update(),
         }
     }
 
@@ -190,8 +145,8 @@ impl<B: Backend> DoraAdapter<B> {
     }
 
     /// [`forward`](Self::forward) with the mask given: one factor (0 or
-    /// 1/(1-rate)) for each element of `x` (`Peft`) or of `weight` (`ClipHba`),
-    /// in row-major order.
+    /// 1/(1-rate)) for each element of `x` (`Peft`, `Lora`) or of `weight`
+    /// (`ClipHba`), in row-major order.
     ///
     /// # Panics
     /// If the mask has another length.
@@ -223,6 +178,8 @@ impl<B: Backend> DoraAdapter<B> {
     ) -> Tensor<B, D> {
         let weight = constant(weight);
         let merged = match (self.config.flavour, &mask) {
+            // The two products of a low rank cost less than one W'.
+            (Flavour::Lora, _) => None,
             (_, None) => self.merged_by_kernel(&weight, None),
             (Flavour::ClipHba, Some(mask)) => mask
                 .words()
@@ -239,7 +196,23 @@ impl<B: Backend> DoraAdapter<B> {
                 let weight = self.clip_hba_weight(weight, mask);
                 linear(x, weight, bias, self.precision)
             }
+            Flavour::Lora => {
+                let base = linear(x.clone(), weight, bias, self.precision);
+                let x = match mask {
+                    Some(mask) => mask.apply(x),
+                    None => x,
+                };
+                base + self.low_rank_path(x)
+            }
         }
+    }
+
+    /// s·B·A·x `[.., out]` for `x` `[.., in]`.
+    fn low_rank_path<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
+        let (lora_a, lora_b) = (self.lora_a.val(), self.lora_b.val());
+        let hidden = linear(x, lora_a.transpose(), None, self.precision);
+        let y = linear(hidden, lora_b.transpose(), None, self.precision);
+        y.mul_scalar(self.config.scaling())
     }
 
     /// W' with the flavour's gradients by a fused kernel, if the backend has one.
@@ -252,16 +225,23 @@ impl<B: Backend> DoraAdapter<B> {
             mask,
             ..self.merge_spec()
         };
-        dora_merge(&self.merge_inputs(weight), &spec)
+        dora_merge(&self.merge_inputs(weight)?, &spec)
     }
 
-    fn merge_inputs(&self, weight: &Tensor<B, 2>) -> MergeInputs<B> {
-        MergeInputs {
+    /// None without a magnitude.
+    fn merge_inputs(&self, weight: &Tensor<B, 2>) -> Option<MergeInputs<B>> {
+        Some(MergeInputs {
             weight: weight.clone(),
             lora_a: self.lora_a.val(),
             lora_b: self.lora_b.val(),
-            magnitude: self.magnitude.val(),
-        }
+            magnitude: self.magnitude.as_ref()?.val(),
+        })
+    }
+
+    /// m `[1, out]`.
+    fn magnitude_row(&self) -> Tensor<B, 2> {
+        let magnitude = self.magnitude.as_ref().expect(HAS_MAGNITUDE);
+        magnitude.val().unsqueeze()
     }
 
     fn merge_spec(&self) -> MergeSpec {
@@ -270,7 +250,7 @@ impl<B: Backend> DoraAdapter<B> {
 
     fn mask_len<const D: usize>(&self, x: &Tensor<B, D>, weight: &Tensor<B, 2>) -> usize {
         match self.config.flavour {
-            Flavour::Peft => x.shape().num_elements(),
+            Flavour::Peft | Flavour::Lora => x.shape().num_elements(),
             Flavour::ClipHba => weight.shape().num_elements(),
         }
     }
@@ -289,26 +269,20 @@ impl<B: Backend> DoraAdapter<B> {
     /// gradient: any finite value gives the same output while B is 0 or V is 0,
     /// and with 1 the gradient of B does not vanish, so that the channel trains.
     fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
-        over_norm(self.magnitude.val().unsqueeze(), norm, 1.0)
+        over_norm(self.magnitude_row(), norm, 1.0)
     }
 
     /// ‖V‖ `[1, out]` of `Peft`, without gradient.
     fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
         // Nothing of the norm is differentiated, so its dense product is not
         // recorded either.
-        let inputs = self.merge_inputs(weight);
+        let inputs = self.merge_inputs(weight).expect(HAS_MAGNITUDE);
         let inputs = MergeInputs {
             lora_a: constant(inputs.lora_a),
             lora_b: constant(inputs.lora_b),
             ..inputs
         };
-        if let Some(norm) = dora_norm(&inputs, &self.merge_spec()) {
-            return norm.unsqueeze();
-        }
-        let dtype = norm_dtype(weight.dtype());
-        let scaling = self.config.scaling();
-        let update = low_rank(inputs.lora_a, inputs.lora_b, scaling, self.precision);
-        channel_norm(inputs.weight.cast(dtype) + update.cast(dtype))
+        updated_norm(inputs, &self.config, self.precision)
     }
 
     fn peft_forward<const D: usize>(
@@ -319,8 +293,7 @@ impl<B: Backend> DoraAdapter<B> {
         mask: Option<Mask>,
     ) -> Tensor<B, D> {
         let dtype = weight.dtype();
-        let (lora_a, lora_b) = (self.lora_a.val(), self.lora_b.val());
-        let (scaling, precision) = (self.config.scaling(), self.precision);
+        let precision = self.precision;
 
         let ratio = self.peft_ratio(self.peft_norm(&weight));
         let d_out = ratio.shape().num_elements();
@@ -330,10 +303,6 @@ impl<B: Backend> DoraAdapter<B> {
             to_dtype(h.cast(norm_dtype(dtype)) * g, dtype)
         };
 
-        let low_rank_path = |x: Tensor<B, D>| {
-            let hidden = linear(x, lora_a.transpose(), None, precision);
-            linear(hidden, lora_b.transpose(), None, precision).mul_scalar(scaling)
-        };
         // With h = W·x~ + s·B·A·x~ and l = s·B·A·x~, the formula
         // W·x + (g-1)·W·x~ + g·l is W·x + l + (g-1)·h, and g·h if x~ = x. So
         // written, the gradient of m is one sum over h: where V << W, that of
@@ -341,12 +310,12 @@ impl<B: Backend> DoraAdapter<B> {
         let y = match mask {
             None => {
                 let base = linear(x.clone(), weight, None, precision);
-                times(base + low_rank_path(x), ratio)
+                times(base + self.low_rank_path(x), ratio)
             }
             Some(mask) => {
                 let base = linear(x.clone(), weight.clone(), None, precision);
                 let x = mask.apply(x);
-                let low_rank = low_rank_path(x.clone());
+                let low_rank = self.low_rank_path(x.clone());
                 let adapted = linear(x, weight, None, precision) + low_rank.clone();
                 base + low_rank + times(adapted, ratio - 1.0)
             }
@@ -369,8 +338,24 @@ impl<B: Backend> DoraAdapter<B> {
         };
         let v = direction + update.cast(norm_dtype(dtype));
         let norm = tracked_channel_norm(v.clone()) + CLIP_HBA_EPS;
-        to_dtype(v / norm * self.magnitude.val().unsqueeze(), dtype)
+        to_dtype(v / norm * self.magnitude_row(), dtype)
     }
+}
+
+const HAS_MAGNITUDE: &str = "an adapter is made with a magnitude if its flavour is of DoRA";
+
+/// ‖W + s·B·A‖ `[1, out]` of tensors without gradient.
+pub(crate) fn updated_norm<B: Backend>(
+    inputs: MergeInputs<B>,
+    config: &DoraConfig,
+    precision: Precision,
+) -> Tensor<B, 2> {
+    if let Some(norm) = dora_norm(&inputs, &merge_spec(config, precision)) {
+        return norm.unsqueeze();
+    }
+    let wide = norm_dtype(inputs.weight.dtype());
+    let update = low_rank(inputs.lora_a, inputs.lora_b, config.scaling(), precision);
+    channel_norm(inputs.weight.cast(wide) + update.cast(wide))
 }
 
 /// Added to the norm, as the original does.
@@ -387,32 +372,4 @@ fn merge_spec(config: &DoraConfig, precision: Precision) -> MergeSpec {
         precision,
         mask: None,
     }
-}
-
-/// m of a new adapter, `[out]`: ‖W‖ by output channel.
-fn initial_norm<B: Backend>(weight: &Tensor<B, 2>, config: &DoraConfig) -> Tensor<B, 1> {
-    let [d_in, d_out] = weight.dims();
-    let (dtype, device) = (weight.dtype(), weight.device());
-    let wide = norm_dtype(dtype);
-    let zero_a = || Tensor::<B, 2>::zeros([config.rank, d_in], (&device, dtype));
-    let zero_b = || Tensor::<B, 2>::zeros([d_out, config.rank], (&device, dtype));
-    let norm = match config.flavour {
-        // Through the zero update that the first forward pass adds, so that
-        // the backend reduces the same layout and m/n is 1 to the bit.
-        Flavour::Peft => {
-            let inputs = MergeInputs {
-                weight: weight.clone(),
-                lora_a: zero_a(),
-                lora_b: zero_b(),
-                magnitude: Tensor::zeros([d_out], (&device, wide.into())),
-            };
-            if let Some(norm) = dora_norm(&inputs, &merge_spec(config, Precision::F32)) {
-                return norm;
-            }
-            let update = low_rank(zero_a(), zero_b(), config.scaling(), Precision::F32);
-            channel_norm(weight.clone().cast(wide) + update.cast(wide))
-        }
-        Flavour::ClipHba => channel_norm(weight.clone().cast(wide)),
-    };
-    norm.reshape([d_out])
 }

@@ -3,70 +3,64 @@ use std::collections::BTreeSet;
 use burn::tensor::backend::Backend;
 use dacapo_ops::Precision;
 use dacapo_rng::Stream;
-use wildmatch::WildMatch;
 
-use crate::{DoraConfig, DoraError, DoraTargets};
+use crate::{AttachPlan, DoraConfig, DoraError, DoraTargets};
 
 /// Attaches a new adapter to every linear layer whose path matches one of
-/// `patterns`, in the model's order, and returns the paths of those layers.
-///
-/// In a pattern `*` stands for any characters, dots included, and `?` for one:
-/// `*.attn.out_proj`, `blocks.3.*`. A layer that several patterns match is
-/// adapted once. The stream must stand at the same position whenever the same
-/// adapters are to come out.
+/// `patterns`: [`attach`] with one kind of adapter for all of them.
 ///
 /// # Errors
-/// [`DoraError::NoPattern`], or [`DoraError::UnmatchedPattern`] for the first
-/// pattern that matches nothing, both listing the model's layers;
-/// [`DoraError::DuplicatePath`]; and those of
-/// [`DoraLinear::attach`](crate::DoraLinear::attach). All but
-/// [`DoraError::NonFiniteNorm`] are found before anything is drawn.
+/// Those of [`attach`].
 pub fn attach_matching<B: Backend, M: DoraTargets<B>>(
     model: M,
     patterns: &[String],
     config: &DoraConfig,
     stream: &mut Stream,
 ) -> Result<(M, Vec<String>), DoraError> {
-    config.validate()?;
-    let matchers: Vec<_> = patterns.iter().map(|p| WildMatch::new(p)).collect();
-    let matches = |path: &str| matchers.iter().any(|m| m.matches(path));
+    attach(model, &AttachPlan::new(patterns, config), stream)
+}
 
-    let mut available = Vec::new();
+/// Attaches a new adapter to every linear layer that `plan` names, in the model's
+/// order, and returns the paths of those layers.
+///
+/// The stream must stand at the same position whenever the same adapters are to
+/// come out.
+///
+/// # Errors
+/// Those of [`AttachPlan::configs`]; [`DoraError::DuplicatePath`]; and those of
+/// [`DoraLinear::attach`](crate::DoraLinear::attach). All but
+/// [`DoraError::NonFiniteNorm`] are found before anything is drawn.
+pub fn attach<B: Backend, M: DoraTargets<B>>(
+    model: M,
+    plan: &AttachPlan,
+    stream: &mut Stream,
+) -> Result<(M, Vec<String>), DoraError> {
+    let mut layers = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut unattachable = None;
     let model = model.map_linears(&mut |path, layer| {
         if !seen.insert(path.to_owned()) {
             return Err(DoraError::DuplicatePath {
                 path: path.to_owned(),
             });
         }
-        available.push(path.to_owned());
-        if unattachable.is_none() && matches(path) {
-            unattachable = layer.check_attachable(config, path).err();
+        layers.push(path.to_owned());
+        Ok(layer)
+    })?;
+    let configs = plan.configs(&layers)?;
+    let mut next = configs.iter();
+    let model = model.map_linears(&mut |path, layer| {
+        if let Some(config) = next.next().and_then(Option::as_ref) {
+            layer.check_attachable(config, path)?;
         }
         Ok(layer)
     })?;
-    if patterns.is_empty() {
-        return Err(DoraError::NoPattern { available });
-    }
-    let unmatched = matchers
-        .iter()
-        .position(|m| !available.iter().any(|path| m.matches(path)));
-    if let Some(index) = unmatched {
-        return Err(DoraError::UnmatchedPattern {
-            pattern: patterns[index].clone(),
-            available,
-        });
-    }
-    if let Some(error) = unattachable {
-        return Err(error);
-    }
 
+    let mut next = configs.iter();
     let mut attached = Vec::new();
     let model = model.map_linears(&mut |path, layer| {
-        if !matches(path) {
+        let Some(config) = next.next().and_then(Option::as_ref) else {
             return Ok(layer);
-        }
+        };
         attached.push(path.to_owned());
         layer.attach(config, path, stream)
     })?;

@@ -1,9 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{DoraError, Flavour};
+use crate::{AdapterInit, DoraError, Flavour};
 
-/// The hyper-parameters of a DoRA adapter. Every key is required: a default
-/// that changes between versions would change runs silently.
+/// The hyper-parameters of an adapter. A default that changes between versions
+/// would change runs silently, so the first four keys are required, and the
+/// others are what they were before there was a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DoraConfig {
@@ -17,6 +18,17 @@ pub struct DoraConfig {
     /// Dropout probability, `0 <= dropout < 1`. What it acts on depends on the
     /// flavour.
     pub dropout: f64,
+    /// Scale by `alpha / sqrt(rank)` instead, so that the update does not shrink
+    /// as the rank grows: rsLoRA (Kalajdzievski 2023, arXiv:2312.03732).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rslora: bool,
+    /// What A and B are at the start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub init: AdapterInit,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DoraConfig {
@@ -43,12 +55,18 @@ impl DoraConfig {
             let expected = "a probability with 0 <= dropout < 1";
             return refuse("dropout", expected, self.dropout.to_string());
         }
+        if self.flavour == Flavour::ClipHba && self.init != AdapterInit::Kaiming {
+            let expected = "\"kaiming\", as that flavour is defined";
+            return refuse("init", expected, format!("{:?}", self.init.name()));
+        }
         Ok(())
     }
 
-    /// The factor s = `alpha / rank` of the low-rank product.
+    /// The factor s of the low-rank product: `alpha / rank`, or
+    /// `alpha / sqrt(rank)` with `rslora`.
     pub fn scaling(&self) -> f64 {
-        self.alpha / self.rank as f64
+        let rank = self.rank as f64;
+        self.alpha / if self.rslora { rank.sqrt() } else { rank }
     }
 
     /// [`validate`](Self::validate), and that the rank fits the layer.

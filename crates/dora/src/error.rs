@@ -56,6 +56,22 @@ pub enum DoraError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// A magnitude where the flavour has none, or none where it has one.
+    #[error(
+        "adapter of `{path}`: {}",
+        match given {
+            true => "its flavour is LoRA, which has no magnitude, but one is given; choose a flavour of \
+                     DoRA, or leave the magnitude out",
+            false => "its flavour is DoRA, which has a magnitude for each output channel, but none is \
+                      given; choose the flavour lora, or give the magnitude",
+        }
+    )]
+    Magnitude {
+        /// The layer.
+        path: String,
+        /// Whether one was given.
+        given: bool,
+    },
     /// The norm of a base row is infinite or NaN, so that no magnitude exists.
     #[error(
         "layer `{path}`: expected base weights with finite row norms, found {norm} for output \
@@ -90,6 +106,19 @@ pub enum DoraError {
         pattern: String,
         /// The paths of the model's linear layers.
         available: Vec<String>,
+    },
+    /// Two patterns give a layer different values.
+    #[error(
+        "layer `{path}`: the patterns `{}` and `{}` of {key} give it different values; make one of \
+         them narrower", patterns[0], patterns[1]
+    )]
+    AmbiguousPattern {
+        /// `rank_pattern` or `alpha_pattern`.
+        key: &'static str,
+        /// The layer.
+        path: String,
+        /// The patterns.
+        patterns: [String; 2],
     },
     /// A model names two linear layers alike.
     #[error(

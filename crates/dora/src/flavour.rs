@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// Which of the two published readings of DoRA a layer computes. The crate's
-/// documentation gives both in formulas.
+/// Which of the published readings of DoRA a layer computes, or LoRA. The crate's
+/// documentation gives them in formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -14,4 +14,15 @@ pub enum Flavour {
     /// the norm, dropout on the low-rank product, output changed from the
     /// start. Written `clip-hba`.
     ClipHba,
+    /// Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021):
+    /// the low-rank update alone, without a magnitude; dropout on its input,
+    /// output unchanged at the start. Written `lora`.
+    Lora,
+}
+
+impl Flavour {
+    /// Whether an adapter has a magnitude for each output channel.
+    pub fn has_magnitude(self) -> bool {
+        self != Self::Lora
+    }
 }

@@ -21,6 +21,20 @@ pub(crate) fn uniform<B: Backend, const D: usize>(
     from_host(values, shape, dtype, device)
 }
 
+/// Normal of mean 0, an element after the other in row-major order, in f64 as [`uniform`].
+pub(crate) fn normal<B: Backend, const D: usize>(
+    shape: [usize; D],
+    deviation: f64,
+    stream: &mut Stream,
+    dtype: DType,
+    device: &B::Device,
+) -> Tensor<B, D> {
+    let values: Vec<f64> = (0..shape.iter().product())
+        .map(|_| stream.normal_f64() * deviation)
+        .collect();
+    from_host(values, shape, dtype, device)
+}
+
 /// The bound of He et al.'s ("Delving Deep into Rectifiers", 2015) uniform
 /// initialisation with a = sqrt(5), as `torch.nn.init.kaiming_uniform_`:
 /// `sqrt(2 / (1 + 5)) * sqrt(3 / fan_in)` = `1 / sqrt(fan_in)`.

@@ -18,8 +18,11 @@
 //! | W' | g·V, g = m/n | m·V/n |
 //! | output for x | W·x + b + (g-1)·W·x~ + g·s·B·A·x~ with x~ = drop(x) | W'·x + b |
 //! | m at the start | ‖W‖ | ‖W‖ |
-//! | A, B at the start | Kaiming-uniform, 0 | both Kaiming-uniform |
-//! | output at the start | that of the base, to the bit | another |
+//! | A, B at the start | [`AdapterInit`], as a rule Kaiming-uniform and 0 | both Kaiming-uniform |
+//! | output at the start | that of the base, to the bit where B is 0 | another |
+//!
+//! s is alpha/sqrt(r) with [`DoraConfig::rslora`]. [`Flavour::Lora`] is LoRA, without a magnitude:
+//! W·x + b + s·B·A·x~.
 //!
 //! `Peft` is the DoRA paper (Liu et al. 2024, arXiv:2402.09353, section 4.3 for
 //! the detached norm) as computed by Hugging Face PEFT's `DoraLinearLayer`.
@@ -52,14 +55,16 @@
 //! ```
 //! use burn::{backend::Autodiff, tensor::Tensor};
 //! use burn_flex::{Flex, FlexDevice};
-//! use dacapo_dora::{DoraConfig, DoraLinear, Flavour};
+//! use dacapo_dora::{AdapterInit, DoraConfig, DoraLinear, Flavour};
 //! use dacapo_rng::{DropoutKey, RngHub};
 //!
 //! type B = Autodiff<Flex>;
 //! let mut hub = RngHub::new(1, &["init"]);
 //! let stream = hub.stream("init")?;
 //! let base = DoraLinear::<B>::init(16, 8, true, stream, &FlexDevice);
-//! let config = DoraConfig { flavour: Flavour::Peft, rank: 4, alpha: 8.0, dropout: 0.1 };
+//! let config = DoraConfig {
+//!     flavour: Flavour::Peft, rank: 4, alpha: 8.0, dropout: 0.1, rslora: false, init: AdapterInit::Kaiming,
+//! };
 //! let layer = base.attach(&config, "head", stream)?;
 //!
 //! let x = Tensor::<B, 2>::ones([2, 16], &FlexDevice);
@@ -85,8 +90,11 @@
 //!   with an adapter forms one dense `[in, out]` weight by plain tensor operations.
 
 mod adapter;
+mod adapter_init;
 mod attach;
+mod attach_plan;
 mod config;
+mod decompose;
 mod error;
 mod flavour;
 mod init;
@@ -95,10 +103,13 @@ mod linear;
 mod mask;
 mod math;
 mod merged;
+mod start;
 mod targets;
 
 pub use adapter::DoraAdapter;
-pub use attach::{attach_matching, merge_all, set_precision, unmerge_all};
+pub use adapter_init::AdapterInit;
+pub use attach::{attach, attach_matching, merge_all, set_precision, unmerge_all};
+pub use attach_plan::AttachPlan;
 pub use config::DoraConfig;
 pub use error::DoraError;
 pub use flavour::Flavour;

@@ -96,7 +96,8 @@ impl<B: Backend> DoraLinear<B> {
         self.weight.lazy_shape()[1]
     }
 
-    /// Adds a new adapter ([`DoraAdapter::init`]) and freezes weight and bias.
+    /// Adds a new adapter ([`DoraAdapter::init`]) and freezes weight and bias, the weight without
+    /// what the adapter begins with, if that is taken from it.
     /// `path` is the layer's stable path: it keys the dropout masks.
     ///
     /// Other layers of the model are as trainable as before. To train adapters
@@ -113,8 +114,12 @@ impl<B: Backend> DoraLinear<B> {
         stream: &mut Stream,
     ) -> Result<Self, DoraError> {
         self.check_attachable(config, path)?;
-        let adapter = DoraAdapter::init(self.weight.val(), config, path, stream)?;
-        self.with_adapter(adapter)
+        let (adapter, base) = DoraAdapter::init(self.weight.val(), config, path, stream)?;
+        let weight = match config.init.takes_from_base() {
+            true => Param::initialized(self.weight.id, base),
+            false => self.weight,
+        };
+        Self { weight, ..self }.with_adapter(adapter)
     }
 
     /// Adds a given adapter and freezes weight and bias.
@@ -151,7 +156,7 @@ impl<B: Backend> DoraLinear<B> {
     }
 
     /// Drops the adapter. Weight and bias are as before it, bit for bit, and
-    /// stay frozen.
+    /// stay frozen; but a weight that A and B were taken from lacks them then.
     pub fn detach(self) -> Self {
         Self {
             adapter: None,

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor, backend::Backend};
 use common::*;
 use dacapo_dora::{
-    DoraConfig, DoraError, DoraLinear, DoraTargets, Flavour, KeyedDropout, attach_matching,
-    merge_all, unmerge_all,
+    AttachPlan, DoraConfig, DoraError, DoraLinear, DoraTargets, Flavour, KeyedDropout,
+    attach_matching, merge_all, unmerge_all,
 };
 use dacapo_rng::DropoutKey;
 
@@ -274,4 +274,77 @@ fn keyed_dropout_ignores_key_path_or_rate() {
     let same = |y: Tensor<Plain, 3>| assert_eq!(bits(y), bits(x.clone()));
     same(dropout.apply(x.clone(), None));
     same(KeyedDropout::new(0.0, "mlp").apply(x.clone(), Some(&key)));
+}
+
+fn ranks(model: &Model<Plain>) -> Vec<(String, usize, f64)> {
+    let mut found = Vec::new();
+    let model = model.clone();
+    model
+        .map_linears(&mut |path, layer| {
+            if let Some(adapter) = &layer.adapter {
+                let config = adapter.config();
+                assert_eq!(adapter.lora_a.dims()[0], config.rank);
+                found.push((path.to_owned(), config.rank, config.alpha));
+            }
+            Ok(layer)
+        })
+        .unwrap();
+    found
+}
+
+#[test]
+fn layer_gets_another_rank_or_alpha_than_its_pattern_has() {
+    let plan = AttachPlan {
+        rank_pattern: [("*.1.query".to_owned(), 2), ("*.out_proj".to_owned(), 1)].into(),
+        alpha_pattern: [("blocks.1.*".to_owned(), 3.0)].into(),
+        ..AttachPlan::new(
+            &["*.query".to_owned(), "*.1.*".to_owned()],
+            &config(Flavour::Peft, 4, 0.0),
+        )
+    };
+    let (model, attached) = dacapo_dora::attach(model(), &plan, &mut stream("init")).unwrap();
+    let expected = [
+        ("blocks.0.query", 4, 8.0),
+        ("blocks.1.query", 2, 3.0),
+        ("blocks.1.out_proj", 1, 3.0),
+        ("blocks.2.query", 4, 8.0),
+    ];
+    let expected = expected.map(|(path, rank, alpha)| (path.to_owned(), rank, alpha));
+    assert_eq!(ranks(&model), expected);
+    assert_eq!(attached, expected.map(|(path, ..)| path));
+}
+
+#[test]
+fn pattern_of_ranks_is_passed_over() {
+    let plan = |targets: &str, ranks: &[(&str, usize)]| AttachPlan {
+        rank_pattern: ranks.iter().map(|(p, r)| ((*p).to_owned(), *r)).collect(),
+        ..AttachPlan::new(&[targets.to_owned()], &config(Flavour::Peft, 4, 0.0))
+    };
+    let refused = |plan: &AttachPlan| {
+        let mut stream = stream("init");
+        let error = dacapo_dora::attach(model(), plan, &mut stream).unwrap_err();
+        assert_eq!(stream.position(), 0);
+        error
+    };
+    // A layer that gets no adapter.
+    let error = refused(&plan("*.query", &[("head", 2)]));
+    assert!(matches!(error, DoraError::UnmatchedPattern { pattern, .. } if pattern == "head"));
+    let error = refused(&plan("*.query", &[("*.0.query", 2), ("*.query", 3)]));
+    let message = error.to_string();
+    assert!(
+        message.contains("`blocks.0.query`") && message.contains("rank_pattern"),
+        "{message}"
+    );
+    // One that two patterns give the same is no contradiction.
+    let same = plan("*.query", &[("*.0.query", 2), ("*.query", 2)]);
+    dacapo_dora::attach(model(), &same, &mut stream("init")).unwrap();
+    assert!(
+        refused(&plan("*.query", &[("*.1.query", 0)]))
+            .to_string()
+            .contains("`rank`")
+    );
+    assert!(matches!(
+        refused(&plan("*.query", &[("*.2.query", 9)])),
+        DoraError::RankTooLarge { rank: 9, .. }
+    ));
 }

@@ -104,7 +104,17 @@ fn results<B: AutodiffBackend>(
     vec![
         ("y", values(y)),
         ("dx", values(x.grad(&grads).expect("tracked"))),
-        ("dm", values(magnitude.val().grad(&grads).expect("tracked"))),
+        (
+            "dm",
+            values(
+                magnitude
+                    .as_ref()
+                    .unwrap()
+                    .val()
+                    .grad(&grads)
+                    .expect("tracked"),
+            ),
+        ),
         ("da", values(lora_a.val().grad(&grads).expect("tracked"))),
         ("db", values(lora_b.val().grad(&grads).expect("tracked"))),
         ("merged", values(layer.merged_weight())),

@@ -12,7 +12,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use common::clip::{config, golden, golden_file};
 use common::{DEVICE, Train, assert_close, numbers, size};
-use dacapo_dora::{DoraConfig, Flavour, attach_matching};
+use dacapo_dora::{AdapterInit, DoraConfig, Flavour, attach_matching};
 use dacapo_models::{Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, read_clip_weights};
 use dacapo_optim::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_rng::Stream;
@@ -145,6 +145,8 @@ fn adapted(golden: &Value, dtype: DType) -> Clip<Train> {
         rank,
         alpha: golden["alpha"].as_f64().expect("a number"),
         dropout: 0.0,
+        rslora: false,
+        init: AdapterInit::Kaiming,
     };
     let values: BTreeMap<String, TensorData> = golden["adapters"]
         .as_object()

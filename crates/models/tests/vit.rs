@@ -8,7 +8,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
 use common::{DEVICE, Descend, Train};
-use dacapo_dora::{DoraConfig, DoraTargets, Flavour, attach_matching};
+use dacapo_dora::{AdapterInit, DoraConfig, DoraTargets, Flavour, attach_matching};
 use dacapo_models::{Digits, Vit, VitConfig, cross_entropy};
 use dacapo_rng::{DropoutKey, Stream};
 use serde_json::Value;
@@ -166,6 +166,8 @@ fn a_fresh_peft_adapter_changes_the_output() {
         rank: 4,
         alpha: 8.0,
         dropout: 0.0,
+        rslora: false,
+        init: AdapterInit::Kaiming,
     };
     let mut stream = Stream::named(7, "adapters");
     let patterns = ["blocks.*.attn.out_proj".to_owned()];

@@ -18,7 +18,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use clap::Parser;
 use dacapo::compute::{Compute, DeviceName};
-use dacapo::dora::{DoraConfig, Flavour, attach_matching};
+use dacapo::dora::{AdapterInit, DoraConfig, Flavour, attach_matching};
 use dacapo::models::{Vit, VitConfig, cross_entropy};
 use dacapo::ops::Precision;
 use dacapo::optim::{AdamWConfig, Schedule};
@@ -230,6 +230,8 @@ impl<B: Compute> Base<B> {
             rank: self.size.rank,
             alpha: 2.0 * self.size.rank as f64,
             dropout: 0.0,
+            rslora: false,
+            init: AdapterInit::Kaiming,
         };
         let mut rng = RngHub::new(42, STREAMS);
         let blocks = ["blocks.*".to_owned()];

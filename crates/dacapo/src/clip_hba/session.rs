@@ -151,8 +151,8 @@ fn set_up<B: Compute>(
     let mut rng = RngHub::new(config.run.seed, STREAMS);
     let model = model::<B>(section(config)?, &mut rng, device)?;
     let model = model.with_precision(config.run.precision);
-    let (model, trainable) = adapted(model, &config.adapt, &mut rng)?;
-    let mut setup = Setup::new(config, task, model, trainable, rng, device)?;
+    let model = adapted(model, &config.adapt, &mut rng)?;
+    let mut setup = Setup::new(config, task, model, rng, device)?;
     let version = format!(", clip {}", Clip::<B>::VERSION);
     setup.identity.numerics.push_str(&version);
     Ok(setup)

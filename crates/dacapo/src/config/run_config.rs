@@ -66,14 +66,9 @@ impl RunConfig {
     /// What stands for a path in [`shared_json`](Self::shared_json).
     pub(crate) const A_FILE: &str = "(a file)";
 
-    /// What the trainer is told, with a resolved `schedule`, the pattern of what is `trainable`, and the
-    /// settings that runs of one identity have in common.
-    pub fn trainer_settings(
-        &self,
-        schedule: Schedule,
-        trainable: &str,
-        shared: String,
-    ) -> TrainerSettings {
+    /// What the trainer is told, with a resolved `schedule` and the settings that runs of one identity
+    /// have in common.
+    pub fn trainer_settings(&self, schedule: Schedule, shared: String) -> TrainerSettings {
         let train = &self.train;
         TrainerSettings {
             training_run: self.run.training_run,
@@ -83,7 +78,7 @@ impl RunConfig {
             shuffle: train.shuffle,
             drop_last: train.drop_last,
             reset_optimizer: train.reset_optimizer,
-            trainable: vec![trainable.to_owned()],
+            trainable: self.adapt.trainable(),
             optimizer: self.optimizer.clone(),
             schedule,
             schedule_unit: train.schedule_unit,

@@ -164,8 +164,8 @@ fn set_up<B: Compute, M: DigitsModel<B>>(
         model = load_tensors(model, "model.base", &base.tensors)?;
         seen = base.classes;
     }
-    let (model, trainable) = adapted(model, &config.adapt, &mut rng)?;
-    let setup = Setup::new(config, task, model, trainable, rng, device)?;
+    let model = adapted(model, &config.adapt, &mut rng)?;
+    let setup = Setup::new(config, task, model, rng, device)?;
     Ok((setup, seen))
 }
 

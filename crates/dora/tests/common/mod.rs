@@ -7,13 +7,14 @@ use burn::backend::Autodiff;
 use burn::module::Param;
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
-use dacapo_dora::{DoraConfig, DoraLinear, Flavour};
+use dacapo_dora::{AdapterInit, DoraConfig, DoraLinear, Flavour};
 use dacapo_rng::Stream;
 
 pub type Plain = Flex;
 pub type Ad = Autodiff<Flex>;
 
 pub const FLAVOURS: [Flavour; 2] = [Flavour::Peft, Flavour::ClipHba];
+pub const ALL_FLAVOURS: [Flavour; 3] = [Flavour::Peft, Flavour::ClipHba, Flavour::Lora];
 
 pub fn device() -> FlexDevice {
     FlexDevice
@@ -25,6 +26,8 @@ pub fn config(flavour: Flavour, rank: usize, dropout: f64) -> DoraConfig {
         rank,
         alpha: 2.0 * rank as f64,
         dropout,
+        rslora: false,
+        init: AdapterInit::Kaiming,
     }
 }
 

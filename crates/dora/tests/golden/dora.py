@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes dora.json: forward values and gradients of both DoRA flavours.
+"""Writes dora.json: forward values and gradients of both DoRA flavours and of LoRA.
 
     pip install torch numpy peft      # peft is optional: see check_against_peft
     python dora.py                    # writes dora.json beside this file
@@ -80,26 +80,39 @@ def clip_hba(x, w, b, m, lora_a, lora_b, s, mask):
     return F.linear(x, clip_hba_merged(w, m, lora_a, lora_b, s, mask), b)
 
 
+def lora(x, w, b, m, lora_a, lora_b, s, mask):
+    """After peft/tuners/lora/layer.py, `Linear.forward`. There is no m."""
+    dropped = x if mask is None else x * mask
+    return F.linear(x, w, b) + F.linear(F.linear(dropped, lora_a), lora_b) * s
+
+
+def scaling(case):
+    return case["alpha"] / (case["rank"] ** 0.5 if case["rslora"] else case["rank"])
+
+
 def run(case):
     """Forward, backward and the mask-free merged weight of one case."""
-    s = case["alpha"] / case["rank"]
-    leaves = {k: case[k].clone().requires_grad_() for k in ("x", "m", "lora_a", "lora_b")}
-    args = (leaves["x"], case["w"], case["b"], leaves["m"], leaves["lora_a"], leaves["lora_b"])
-    forward = {"peft": peft, "clip-hba": clip_hba}[case["flavour"]]
+    s = scaling(case)
+    leaves = {k: case[k].clone().requires_grad_() for k in ("x", "m", "lora_a", "lora_b") if case[k] is not None}
+    args = (leaves["x"], case["w"], case["b"], leaves.get("m"), leaves["lora_a"], leaves["lora_b"])
+    forward = {"peft": peft, "clip-hba": clip_hba, "lora": lora}[case["flavour"]]
     y = forward(*args, s, case["mask"])
     (y * case["r"]).sum().backward()
+    w, m, lora_a, lora_b = (None if args[i] is None else args[i].detach() for i in (1, 3, 4, 5))
     if case["flavour"] == "peft":
-        merged = peft_merged(*(args[i].detach() for i in (1, 3, 4, 5)), s)
+        merged = peft_merged(w, m, lora_a, lora_b, s)
+    elif case["flavour"] == "lora":
+        merged = w + s * (lora_b @ lora_a)
     else:
-        merged = clip_hba_merged(*(args[i].detach() for i in (1, 3, 4, 5)), s, None)
-    out = {"y": y.detach(), "merged": merged}
+        merged = clip_hba_merged(w, m, lora_a, lora_b, s, None)
+    out = {"y": y.detach(), "merged": merged, "d_m": None}
     out.update({f"d_{k}": leaf.grad for k, leaf in leaves.items()})
     for name, value in out.items():
-        assert torch.isfinite(value).all(), (case["name"], name)
+        assert value is None or torch.isfinite(value).all(), (case["name"], name)
     return out
 
 
-def make(name, flavour, seed, x_shape, d_out, rank, alpha, bias, rate=None):
+def make(name, flavour, seed, x_shape, d_out, rank, alpha, bias, rate=None, rslora=False):
     rng = Lcg(seed)
     d_in = x_shape[-1]
     case = {
@@ -107,6 +120,7 @@ def make(name, flavour, seed, x_shape, d_out, rank, alpha, bias, rate=None):
         "flavour": flavour,
         "rank": rank,
         "alpha": alpha,
+        "rslora": rslora,
         "x": rng.tensor(*x_shape),
         "w": rng.tensor(d_out, d_in),
         "b": rng.tensor(d_out) if bias else None,
@@ -117,8 +131,10 @@ def make(name, flavour, seed, x_shape, d_out, rank, alpha, bias, rate=None):
         "rate": rate or 0.0,
         "mask": None,
     }
+    if flavour == "lora":
+        case["m"] = None
     if rate is not None:
-        shape = x_shape if flavour == "peft" else (d_in, d_out)
+        shape = (d_in, d_out) if flavour == "clip-hba" else x_shape
         case["mask"] = rng.mask(rate, *shape)
     return case
 
@@ -164,6 +180,19 @@ def cases():
         yield zero_rows(case("zero rows", 5, (4, 6), 5, 2, 3.0, True))
         yield zero_rows(case("zero rows with dropout 0.75", 6, (4, 6), 5, 2, 3.0, True, rate=0.75))
         yield tiny_v(case("tiny V", 7, (3, 4), 6, 4, 8.0, True))
+        yield case("scaled by the rank's root", 8, (5, 7), 6, 3, 6.0, True, rslora=True)
+    yield make("lora with bias", "lora", 201, (5, 7), 4, 3, 6.0, True)
+    yield make("lora without bias", "lora", 202, (2, 3, 4), 9, 2, 1.0, False)
+    yield make("lora with dropout 0.5", "lora", 203, (2, 3, 6), 5, 2, 4.0, True, rate=0.5)
+    yield make("lora scaled by the rank's root", "lora", 204, (3, 5), 7, 3, 6.0, True, rslora=True)
+
+
+def linear(weight, bias=None):
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight.data = weight.clone()
+    if bias is not None:
+        layer.bias.data = bias.clone()
+    return layer
 
 
 def check_against_peft(case, out):
@@ -171,17 +200,10 @@ def check_against_peft(case, out):
     zero norm are left out, as it gives NaN there."""
     from peft.tuners.lora.dora import DoraLinearLayer
 
-    s = case["alpha"] / case["rank"]
+    s = scaling(case)
     d_out, d_in = case["w"].shape
     if (torch.linalg.norm(case["w"] + s * case["lora_b"] @ case["lora_a"], dim=1) == 0).any():
         return False
-
-    def linear(weight, bias=None):
-        layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-        layer.weight.data = weight.clone()
-        if bias is not None:
-            layer.bias.data = bias.clone()
-        return layer
 
     base = linear(case["w"], case["b"])
     lora_a, lora_b = linear(case["lora_a"]), linear(case["lora_b"])
@@ -212,6 +234,63 @@ def check_against_peft(case, out):
     return True
 
 
+def check_lora_against_peft(case, out):
+    """The same of LoRA and of its scalings; without dropout, whose mask is the package's own."""
+    from peft import LoraConfig
+    from peft.tuners.lora.layer import Linear
+
+    if case["mask"] is not None:
+        return False
+    config = LoraConfig(use_rslora=case["rslora"])
+    layer = Linear(
+        linear(case["w"], case["b"]), "default", config, r=case["rank"], lora_alpha=case["alpha"]
+    )
+    layer.lora_A["default"].weight.data = case["lora_a"].clone()
+    layer.lora_B["default"].weight.data = case["lora_b"].clone()
+    x = case["x"].clone().requires_grad_()
+    y = layer(x)
+    (y * case["r"]).sum().backward()
+    found = {
+        "y": y.detach(),
+        "d_x": x.grad,
+        "d_lora_a": layer.lora_A["default"].weight.grad,
+        "d_lora_b": layer.lora_B["default"].weight.grad,
+        "merged": layer.get_base_layer().weight.data + layer.get_delta_weight("default").detach(),
+    }
+    for name, value in found.items():
+        torch.testing.assert_close(value, out[name], rtol=1e-12, atol=1e-13)
+    return True
+
+
+def starts():
+    """What PiSSA and OLoRA begin with, in the package: the product of the factors, and the rest of
+    the weight. The factors' signs and order are free."""
+    from peft import LoraConfig
+    from peft.tuners.lora.layer import Linear
+
+    written = []
+    for kind, seed, d_out, d_in, rank, alpha in (
+        ("pissa", 301, 9, 6, 3, 6.0),
+        ("pissa", 302, 5, 12, 4, 1.0),
+        ("olora", 303, 9, 6, 3, 6.0),
+        ("olora", 304, 5, 12, 4, 1.0),
+    ):
+        w = Lcg(seed).tensor(d_out, d_in).to(torch.float32)
+        config = LoraConfig(init_lora_weights=kind)
+        layer = Linear(linear(w), "default", config, r=rank, lora_alpha=alpha)
+        written.append(
+            {
+                "init": kind,
+                "rank": rank,
+                "alpha": alpha,
+                "w": plain(w),
+                "update": plain(layer.get_delta_weight("default").detach()),
+                "rest": plain(layer.get_base_layer().weight.data),
+            }
+        )
+    return written
+
+
 def plain(value):
     if torch.is_tensor(value):
         return {"shape": list(value.shape), "values": value.flatten().tolist()}
@@ -230,6 +309,8 @@ def main():
         out = run(case)
         if peft_version and case["flavour"] == "peft":
             checked += check_against_peft(case, out)
+        if peft_version and case["flavour"] == "lora":
+            checked += check_lora_against_peft(case, out)
         written.append({k: plain(v) for k, v in (case | {"expected": None}).items()})
         written[-1]["expected"] = {k: plain(v) for k, v in out.items()}
     document = {
@@ -238,6 +319,7 @@ def main():
         "peft": peft_version,
         "checked_against_peft": checked,
         "cases": written,
+        "starts": starts(),
     }
     path = pathlib.Path(__file__).with_name("dora.json")
     path.write_text(json.dumps(document) + "\n")
