@@ -69,6 +69,7 @@ mod split;
 mod stage;
 mod vit;
 mod vit_config;
+mod weights;
 
 pub use attention::Attention;
 pub use block::Block;

@@ -1,6 +1,6 @@
 /// How one tensor of the model is made of one of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TensorRule {
+pub(crate) struct TensorRule {
     /// The model's stable path.
     pub ours: String,
     /// The model's shape.
@@ -14,7 +14,7 @@ pub(super) struct TensorRule {
 
 /// What is done with the values in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Take {
+pub(crate) enum Take {
     /// They are in the model's order.
     All,
     /// A matrix `[rows, columns]` is turned: `[out, in]`, as PyTorch stores it, to

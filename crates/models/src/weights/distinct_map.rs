@@ -11,7 +11,7 @@ use crate::shown::shown;
 ///
 /// With `METADATA`, the format's key for remarks is passed over.
 #[derive(Debug)]
-pub(super) struct DistinctMap<V, const METADATA: bool>(pub BTreeMap<String, V>);
+pub(crate) struct DistinctMap<V, const METADATA: bool>(pub BTreeMap<String, V>);
 
 /// Of safetensors.
 const METADATA_KEY: &str = "__metadata__";

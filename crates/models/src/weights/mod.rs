@@ -1,0 +1,19 @@
+//! The published weights of a model, by name.
+
+mod architecture;
+mod block_names;
+mod distinct_map;
+mod floats;
+mod read_weights;
+mod safetensors_file;
+mod sources;
+mod tensor_rule;
+mod torch_file;
+mod weight_file;
+mod weight_set;
+
+use architecture::Architecture;
+pub(crate) use block_names::{AttentionNames, BlockNames};
+pub(crate) use read_weights::read_weights;
+pub(crate) use sources::Sources;
+pub(crate) use tensor_rule::{Take, TensorRule};
