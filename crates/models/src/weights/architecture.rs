@@ -2,13 +2,21 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Sources;
-use crate::{ClipConfig, ModelsError, clip};
+use crate::{BertConfig, ClipConfig, ModelsError, bert, clip};
 
 /// A model with published weights.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Architecture<'a> {
+    /// A [`Bert`](crate::Bert).
+    Bert(&'a BertConfig),
     /// A [`Clip`](crate::Clip).
     Clip(&'a ClipConfig),
+}
+
+impl<'a> From<&'a BertConfig> for Architecture<'a> {
+    fn from(config: &'a BertConfig) -> Self {
+        Self::Bert(config)
+    }
 }
 
 impl<'a> From<&'a ClipConfig> for Architecture<'a> {
@@ -20,6 +28,7 @@ impl<'a> From<&'a ClipConfig> for Architecture<'a> {
 impl Architecture<'_> {
     pub(super) fn validate(self) -> Result<(), ModelsError> {
         match self {
+            Self::Bert(config) => config.validate(),
             Self::Clip(config) => config.validate(),
         }
     }
@@ -31,6 +40,7 @@ impl Architecture<'_> {
         names: &BTreeSet<String>,
     ) -> Result<Sources, ModelsError> {
         match self {
+            Self::Bert(config) => bert::weights::sources(config, path, names),
             Self::Clip(config) => clip::weights::sources(config, path, names),
         }
     }

@@ -14,6 +14,7 @@ mod weight_set;
 
 use architecture::Architecture;
 pub(crate) use block_names::{AttentionNames, BlockNames};
+pub(crate) use distinct_map::DistinctMap;
 pub(crate) use read_weights::read_weights;
 pub(crate) use sources::Sources;
 pub(crate) use tensor_rule::{Take, TensorRule};

@@ -17,6 +17,8 @@ pub(crate) struct TensorRule {
 pub(crate) enum Take {
     /// They are in the model's order.
     All,
+    /// The first of them, in the model's order.
+    First,
     /// A matrix `[rows, columns]` is turned: `[out, in]`, as PyTorch stores it, to
     /// `[in, out]`. All dimensions of the source after the first are one.
     Turned,
@@ -85,6 +87,7 @@ impl TensorRule {
         let third = values.len() / 3;
         match self.take {
             Take::All => values,
+            Take::First => values[..self.shape.iter().product()].to_vec(),
             Take::Turned => turned(&values, self.shape[1]),
             Take::Third(part) => values[part * third..(part + 1) * third].to_vec(),
             Take::ThirdTurned(part) => {

@@ -3,9 +3,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Sources;
-use super::distinct_map::DistinctMap;
 use super::weight_file::WeightFile;
+use super::{DistinctMap, Sources};
 use crate::ModelsError;
 use crate::plain_file::read_plain_file;
 use crate::shown::shown;
