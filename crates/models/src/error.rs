@@ -231,6 +231,30 @@ pub enum ModelsError {
         unexpected: Vec<String>,
     },
 
+    /// What was to replace a published weight cannot.
+    #[error(
+        "replaced weight `{path}`: expected {expected}, found {found}; give merged weights of a \
+         model with the same configuration"
+    )]
+    ReplacedWeight {
+        /// Its path.
+        path: String,
+        /// What the model has there.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+
+    /// Weights cannot be written.
+    #[error(
+        "merged weights: expected to write all of them, found {found}; make room or write them \
+         elsewhere"
+    )]
+    WriteWeights {
+        /// Why not.
+        found: String,
+    },
+
     /// A running statistic was given that the model does not have, or one is
     /// missing, or it has another shape.
     #[error(

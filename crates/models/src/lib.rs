@@ -22,6 +22,8 @@
 //! * All of them are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
 //!   can carry an adapter. They run in the float type of their parameters; the
 //!   images must have the same ([`Digits::batch_as`]).
+//! * [`write_merged_weights`] writes published weights with merged ones among them, for whatever
+//!   reads the original; an [`Architecture`] knows what transformers calls a layer.
 //! * [`cross_entropy`] and [`count_correct`] are what they are trained and
 //!   judged by.
 //!
@@ -100,3 +102,4 @@ pub use split::Split;
 pub use stage::Stage;
 pub use vit::Vit;
 pub use vit_config::VitConfig;
+pub use weights::{Architecture, write_merged_weights};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::bert::config;
 use common::golden_file;
-use common::hostile::assert_says;
+use common::hostile::{assert_says, safetensors};
 use dacapo_models::{ModelsError, SentenceTokenizer, read_bert_config, read_bert_weights};
 use serde_json::{Value, json};
 
@@ -64,6 +64,33 @@ fn damaged_weights_are_loaded() {
             false => assert_says(&weights_refused(&file), &["NaN at position 0", &name]),
         }
     }
+}
+
+#[test]
+fn remarks_of_weights_are_taken_on_trust() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    let info = r#""a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
+    for (remarks, part) in [
+        (r#"{"format":"pt","format":"tf"}"#, "`format` twice"),
+        (r#"{"format":7}"#, "invalid type"),
+        (r#""pt""#, "every key once"),
+        ("null", "every key once"),
+        (r#"{"a":{"b":"c"}}"#, "invalid type"),
+    ] {
+        let header = format!(r#"{{"__metadata__":{remarks},{info}}}"#);
+        fs::write(&path, safetensors(&header, 8)).expect("written");
+        assert_says(
+            &weights_refused(&path),
+            &["a header that cannot be read", part],
+        );
+    }
+    let header = format!(r#"{{"__metadata__":{{"x":"y"}},{info}}}"#);
+    fs::write(&path, safetensors(&header, 8)).expect("written");
+    assert_says(
+        &weights_refused(&path),
+        &["the tensors of a BERT encoder", "1 others: a"],
+    );
 }
 
 /// The golden configuration with one key of another value, or none.

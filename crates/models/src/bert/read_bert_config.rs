@@ -49,7 +49,7 @@ pub fn read_bert_config(path: &Path) -> Result<BertConfig, ModelsError> {
     };
     let bytes = read_plain_file(path, LONGEST);
     let bytes = bytes.map_err(|error| refuse("a JSON file", error.to_string()))?;
-    let keys: DistinctMap<Value, false> = serde_json::from_slice(&bytes)
+    let keys: DistinctMap<Value> = serde_json::from_slice(&bytes)
         .map_err(|error| refuse("a JSON object", shown(&error.to_string())))?;
     let keys = Keys { path, keys: keys.0 };
     for (key, values) in SAME {

@@ -122,7 +122,7 @@ struct Model {
     unk_token: String,
     continuing_subword_prefix: String,
     max_input_chars_per_word: usize,
-    vocab: DistinctMap<u32, false>,
+    vocab: DistinctMap<u32>,
 }
 
 /// A tokenizer.json.

@@ -79,6 +79,11 @@ pub(crate) fn sources(
     })
 }
 
+/// Where they are in a file of transformers' `BertModel`.
+pub(crate) fn hugging_face_rules(config: &BertConfig) -> Vec<TensorRule> {
+    rules(config, "")
+}
+
 fn rules(config: &BertConfig, prefix: &str) -> Vec<TensorRule> {
     let (d, tokens, context) = (config.d_model, config.vocabulary, config.context);
     let from = |name: &str| format!("{prefix}embeddings.{name}");

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 /// How one tensor of the model is made of one of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TensorRule {
@@ -84,14 +86,34 @@ impl TensorRule {
 
     /// The model's values, of those in the file.
     pub fn apply(&self, values: Vec<f32>) -> Vec<f32> {
-        let third = values.len() / 3;
+        let part = &values[self.part(values.len())];
         match self.take {
             Take::All => values,
-            Take::First => values[..self.shape.iter().product()].to_vec(),
-            Take::Turned => turned(&values, self.shape[1]),
-            Take::Third(part) => values[part * third..(part + 1) * third].to_vec(),
-            Take::ThirdTurned(part) => {
-                turned(&values[part * third..(part + 1) * third], self.shape[1])
+            Take::First | Take::Third(_) => part.to_vec(),
+            Take::Turned | Take::ThirdTurned(_) => turned(part, self.shape[1]),
+        }
+    }
+
+    /// Puts the model's values where [`apply`](Self::apply) takes them from.
+    pub fn put_back(&self, values: &[f32], source: &mut [f32]) {
+        let part = self.part(source.len());
+        let part = &mut source[part];
+        match self.take {
+            Take::All | Take::First | Take::Third(_) => part.copy_from_slice(values),
+            Take::Turned | Take::ThirdTurned(_) => {
+                part.copy_from_slice(&turned(values, self.shape[0]));
+            }
+        }
+    }
+
+    /// Which of so many values of the source are the model's.
+    fn part(&self, source: usize) -> Range<usize> {
+        match self.take {
+            Take::All | Take::Turned => 0..source,
+            Take::First => 0..self.shape.iter().product(),
+            Take::Third(part) | Take::ThirdTurned(part) => {
+                let third = source / 3;
+                part * third..(part + 1) * third
             }
         }
     }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
+use safetensors::Dtype;
 use serde::Deserialize;
 
 use super::weight_file::WeightFile;
@@ -24,7 +25,7 @@ const LONGEST_INDEX: u64 = 1 << 26;
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
 struct Index {
-    weight_map: DistinctMap<String, false>,
+    weight_map: DistinctMap<String>,
 }
 
 /// What a folder may hold, in the order of preference.
@@ -105,6 +106,37 @@ impl WeightSet {
     /// The values of a tensor, which the files have, as f32.
     pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ModelsError> {
         self.files[self.owner[name]].read(name)
+    }
+
+    /// Type and shape of a tensor, which the files have.
+    pub fn info(&self, name: &str) -> Result<(Dtype, Vec<usize>), ModelsError> {
+        self.files[self.owner[name]].info(name)
+    }
+
+    /// The bytes of a tensor, which the files have, as they are.
+    pub fn bytes(&mut self, name: &str) -> Result<Vec<u8>, ModelsError> {
+        self.files[self.owner[name]].bytes(name)
+    }
+
+    /// The remarks in all of its files.
+    pub fn metadata(&self) -> Result<Option<BTreeMap<String, String>>, ModelsError> {
+        let mut all: Option<BTreeMap<String, String>> = None;
+        for metadata in self.files.iter().filter_map(WeightFile::metadata) {
+            for (key, text) in metadata {
+                let known = all
+                    .get_or_insert_default()
+                    .insert(key.clone(), text.clone());
+                if known.is_some_and(|known| known != text) {
+                    let found = format!("another `{}` in one of its files", shown(&key));
+                    return Err(ModelsError::weights(
+                        &self.path,
+                        "the same remarks in all files",
+                        found,
+                    ));
+                }
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -14,7 +14,7 @@ use layout::WeightLayout;
 use rules::rules;
 
 use crate::shown::shown;
-use crate::weights::{Sources, read_weights};
+use crate::weights::{Sources, TensorRule, read_weights};
 use crate::{ClipConfig, ModelsError};
 
 /// Every tensor of a [`Clip`](crate::Clip) of this configuration, in f32 and by stable
@@ -55,4 +55,9 @@ pub(crate) fn sources(
         rules: rules(layout.names(), config),
         unread: unread.cloned().collect(),
     })
+}
+
+/// Where they are in one of Hugging Face.
+pub(crate) fn hugging_face_rules(config: &ClipConfig) -> Vec<TensorRule> {
+    rules(WeightLayout::HuggingFace.names(), config)
 }
