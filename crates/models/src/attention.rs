@@ -73,29 +73,54 @@ impl<B: Backend> Attention<B> {
             asking => asking,
         };
         let only = asking.as_ref().map(|asking| asking.readout);
-        let [n, tokens, d_model] = x.dims();
+        let asking = match &asking {
+            Some(asking) => asking.tokens.clone(),
+            None => x.clone(),
+        };
+        let mask = self.causal.then(|| {
+            let [n, tokens, _] = x.dims();
+            let mask = match only {
+                Some(only) => only.causal_mask(n, tokens),
+                None => TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]),
+            };
+            Tensor::from_data(mask, (&x.device(), x.dtype()))
+        });
+        self.attend(asking, x, mask, dropout)
+    }
+
+    /// [`joined`](Self::joined) of all tokens, with `padding` `[n, 1, 1, tokens]` added to the scores:
+    /// minus infinity for tokens that nobody is to attend to.
+    pub(crate) fn joined_beside_padding(
+        &self,
+        x: Tensor<B, 3>,
+        padding: Tensor<B, 4>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        self.attend(x.clone(), x, Some(padding), dropout)
+    }
+
+    /// The heads' outputs of `asking`, which attends to `x`; `mask` is added to the scores
+    /// `[n, heads, asking, x]`.
+    fn attend(
+        &self,
+        asking: Tensor<B, 3>,
+        x: Tensor<B, 3>,
+        mask: Option<Tensor<B, 4>>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        let [n, queries, d_model] = asking.dims();
         let d_head = d_model / self.heads;
         let split = |y: Tensor<B, 3>| {
             let [n, tokens, _] = y.dims();
             swap_heads(y.reshape([n, tokens, self.heads, d_head]))
         };
-        let asking = match &asking {
-            Some(asking) => asking.tokens.clone(),
-            None => x.clone(),
-        };
-        let queries = asking.dims()[1];
         let query = split(self.query.forward(asking, dropout));
         let key = split(self.key.forward(x.clone(), dropout));
         let value = split(self.value.forward(x, dropout));
 
         let mut scores = matmul(query, key.swap_dims(2, 3), self.precision);
-        if self.causal {
-            let (dtype, device) = (scores.dtype(), scores.device());
-            let mask = match only {
-                Some(only) => only.causal_mask(n, tokens),
-                None => TensorData::new(causal_mask(tokens), [1, 1, tokens, tokens]),
-            };
-            scores = scores + Tensor::from_data(mask, (&device, dtype));
+        if let Some(mask) = mask {
+            scores = scores + mask;
         }
         let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
         let heads = matmul(shares, value, self.precision);

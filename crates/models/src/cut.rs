@@ -19,14 +19,18 @@ impl Cut {
     /// What comes after the blocks of the image tower.
     pub(crate) const BEHIND_IMAGES: [&str; 2] = ["norm_post", "projection"];
 
+    /// What comes after the attention in a [`Block`](crate::Block).
+    pub(crate) const LATE: [&str; 2] = ["norm2", "mlp"];
+
     /// The latest place before every tensor of `trainable`, paths within a tower of so many blocks:
     /// `blocks.<i>.attn.out_proj.weight`.
     ///
     /// `None` if one of them is in front of the blocks; `behind` names what comes after them
-    /// (`norm_post`, `projection`).
+    /// (`norm_post`, `projection`), and `late` what in a block comes after its attention.
     pub(crate) fn before<'a>(
         blocks: usize,
         behind: &[&str],
+        late: &[&str],
         trainable: impl Iterator<Item = &'a str>,
     ) -> Option<Self> {
         let mut cut = Self::block(blocks);
@@ -40,10 +44,10 @@ impl Cut {
             let (Some(block), true) = (block, first == "blocks") else {
                 return None;
             };
-            let late = matches!(
-                (parts.next(), parts.next()),
-                (Some("attn"), Some("out_proj")) | (Some("norm2" | "mlp"), _)
-            );
+            let late = match (parts.next(), parts.next()) {
+                (Some("attn"), layer) => layer == Some("out_proj"),
+                (part, _) => part.is_some_and(|part| late.contains(&part)),
+            };
             let place = match late {
                 true => Self::out_proj(block),
                 false => Self::block(block),
@@ -58,14 +62,14 @@ impl Cut {
     pub fn of_vision(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
         let within = trainable.iter();
         let within = within.filter_map(|path| path.strip_prefix("visual."));
-        Self::before(blocks, &Self::BEHIND_IMAGES, within)
+        Self::before(blocks, &Self::BEHIND_IMAGES, &Self::LATE, within)
     }
 
     /// The same in its text tower.
     pub fn of_text(blocks: usize, trainable: &BTreeSet<String>) -> Option<Self> {
         let within = trainable.iter();
         let within = within.filter_map(|path| path.strip_prefix("text."));
-        Self::before(blocks, &["norm", "projection"], within)
+        Self::before(blocks, &["norm", "projection"], &Self::LATE, within)
     }
 
     /// The block, and whether it is its output projection.

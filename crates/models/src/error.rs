@@ -134,6 +134,34 @@ pub enum ModelsError {
         context: usize,
     },
 
+    /// A token id is none of the model's.
+    #[error(
+        "text {text}: expected token ids below {vocabulary}, found {token}; use the tokenizer that \
+         the model was trained with"
+    )]
+    TokenRange {
+        /// Which text.
+        text: usize,
+        /// The id found there.
+        token: u32,
+        /// The number of ids that the model has.
+        vocabulary: usize,
+    },
+
+    /// A sentence has more tokens than sentences are to have.
+    #[error(
+        "sentence {number} has {tokens} tokens with its padding: expected at most {most}, start and \
+         end included; shorten it or the padding"
+    )]
+    LongSentence {
+        /// Its place, from 0.
+        number: usize,
+        /// Its tokens and its padding.
+        tokens: usize,
+        /// The most that there may be.
+        most: usize,
+    },
+
     /// A file of merges cannot be read, or is none.
     #[error(
         "merges {}: expected a heading with the version and then two parts a line, found {found}; \
@@ -143,6 +171,34 @@ pub enum ModelsError {
     Merges {
         /// The file.
         path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+
+    /// A tokenizer's file cannot be read, or is another tokenizer's.
+    #[error(
+        "tokenizer {}: expected {expected}, found {found}; give the tokenizer.json or vocab.txt of \
+         an uncased BERT", path.display()
+    )]
+    WordPieces {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// A model's configuration file cannot be read, or is another model's.
+    #[error(
+        "model config {}: expected {expected}, found {found}; give the config.json of a BERT \
+         encoder", path.display()
+    )]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
         /// What is there.
         found: String,
     },
@@ -173,6 +229,30 @@ pub enum ModelsError {
         missing: Vec<String>,
         /// Names that the file has and the architecture lacks.
         unexpected: Vec<String>,
+    },
+
+    /// What was to replace a published weight cannot.
+    #[error(
+        "replaced weight `{path}`: expected {expected}, found {found}; give merged weights of a \
+         model with the same configuration"
+    )]
+    ReplacedWeight {
+        /// Its path.
+        path: String,
+        /// What the model has there.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+
+    /// Weights cannot be written.
+    #[error(
+        "merged weights: expected to write all of them, found {found}; make room or write them \
+         elsewhere"
+    )]
+    WriteWeights {
+        /// Why not.
+        found: String,
     },
 
     /// A running statistic was given that the model does not have, or one is

@@ -13,11 +13,17 @@
 //! * [`Clip`] is OpenAI's CLIP with vision transformers: [`read_clip_weights`] takes the
 //!   published weights by name, every tensor accounted for, and [`ClipTokenizer`] its
 //!   merges.
-//! * CLIP's towers can be cut in two at any [`Cut`]: what comes before the first trainable
-//!   tensor is the same for an image in every epoch.
-//! * All three are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
+//! * [`Bert`] is BERT as an encoder of sentences, all-MiniLM-L6-v2 for one: [`read_bert_config`]
+//!   and [`read_bert_weights`] take what is published, [`SentenceTokenizer`] its vocabulary. A
+//!   sentence's bits do not depend on its neighbours in a batch; all [`Sentences`] of a set are
+//!   padded to one length.
+//! * CLIP's towers and BERT can be cut in two at any [`Cut`]: what comes before the first trainable
+//!   tensor is the same for a sample in every epoch.
+//! * All of them are [`DoraTargets`](dacapo_dora::DoraTargets): every linear layer
 //!   can carry an adapter. They run in the float type of their parameters; the
 //!   images must have the same ([`Digits::batch_as`]).
+//! * [`write_merged_weights`] writes published weights with merged ones among them, for whatever
+//!   reads the original; an [`Architecture`] knows what transformers calls a layer.
 //! * [`cross_entropy`] and [`count_correct`] are what they are trained and
 //!   judged by.
 //!
@@ -43,10 +49,13 @@
 //!
 //! * It does not train, freeze, save or set parameters: they are public, the
 //!   trainer owns the rest.
-//! * It downloads nothing, and reads no files but CLIP's; its data is compiled in.
+//! * It downloads nothing, reads no files but those of CLIP and BERT, and creates none; its data is
+//!   compiled in.
+//! * It truncates no text, and reads no tokenizer but CLIP's and that of an uncased BERT.
 //! * It does not augment, shuffle or batch; the order of data is the trainer's.
 
 mod attention;
+mod bert;
 mod block;
 mod block_config;
 mod check;
@@ -69,8 +78,13 @@ mod split;
 mod stage;
 mod vit;
 mod vit_config;
+mod weights;
 
 pub use attention::Attention;
+pub use bert::{
+    Bert, BertBlock, BertConfig, BertEmbeddings, SentenceTokenizer, Sentences, read_bert_config,
+    read_bert_weights,
+};
 pub use block::Block;
 pub use clip::{
     Clip, ClipConfig, ClipTokenizer, TextTower, TokenBatch, TowerConfig, VisionTower,
@@ -88,3 +102,4 @@ pub use split::Split;
 pub use stage::Stage;
 pub use vit::Vit;
 pub use vit_config::VitConfig;
+pub use weights::{Architecture, write_merged_weights};

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{Error, ErrorKind};
+use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 /// Opens a file to read it. Neither a folder nor a pipe or a device, whose opening would
@@ -12,6 +12,20 @@ pub(crate) fn open_plain_file(path: &Path) -> std::io::Result<File> {
         _ => Err(Error::new(
             ErrorKind::InvalidInput,
             "a pipe, a device or the like, not a file",
+        )),
+    }
+}
+
+/// All of a file of at most so many bytes.
+pub(crate) fn read_plain_file(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open_plain_file(path)?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 <= most {
+        true => Ok(bytes),
+        false => Err(Error::new(
+            ErrorKind::InvalidData,
+            format!("more than {most} bytes"),
         )),
     }
 }

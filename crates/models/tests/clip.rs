@@ -7,62 +7,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
-use common::clip::{config, golden, golden_file};
-use common::{DEVICE, Train, assert_close, numbers, size};
+use common::clip::{config, golden};
+use common::{DEVICE, Train, assert_close, golden_file, load, numbers, size};
 use dacapo_dora::{AdapterInit, DoraConfig, Flavour, attach_matching};
 use dacapo_models::{Clip, ClipConfig, ClipTokenizer, ModelsError, TokenBatch, read_clip_weights};
 use dacapo_optim::{AdamW, AdamWConfig, ParamSpec};
 use dacapo_rng::Stream;
 use serde_json::Value;
-
-/// Sets the parameters that it has values for.
-struct Load<'a> {
-    path: Vec<String>,
-    values: &'a BTreeMap<String, TensorData>,
-    dtype: DType,
-    loaded: usize,
-}
-
-impl ModuleMapper<Train> for Load<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(
-        &mut self,
-        param: Param<Tensor<Train, D>>,
-    ) -> Param<Tensor<Train, D>> {
-        let Some(data) = self.values.get(&self.path.join(".")) else {
-            return param;
-        };
-        self.loaded += 1;
-        let dtype = self.dtype;
-        param.map(|old| {
-            assert_eq!(old.dims().as_slice(), data.shape.as_slice());
-            Tensor::from_data(data.clone(), (&DEVICE, dtype))
-                .set_require_grad(old.is_require_grad())
-        })
-    }
-}
-
-fn load(model: Clip<Train>, values: &BTreeMap<String, TensorData>, dtype: DType) -> Clip<Train> {
-    let mut load = Load {
-        path: Vec::new(),
-        values,
-        dtype,
-        loaded: 0,
-    };
-    let model = model.map(&mut load);
-    assert_eq!(load.loaded, values.len(), "every value has a place");
-    model
-}
 
 fn pretrained(golden: &Value, file: &str, dtype: DType) -> Clip<Train> {
     let config = config(golden);

@@ -5,32 +5,19 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::clip::{config, golden, golden_file};
+use common::clip::{config, golden};
+use common::golden_file;
+use common::hostile::{assert_says, safetensors};
 use dacapo_models::{ClipConfig, ClipTokenizer, ModelsError, read_clip_weights};
 use dacapo_pth::{Dict, Dtype, Tensor, to_bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-
-#[track_caller]
-fn assert_says(message: &str, parts: &[&str]) {
-    for part in parts.iter().chain(&["expected", "found", "; give "]) {
-        assert!(message.contains(part), "no {part:?} in: {message}");
-    }
-    assert!(!message.contains(char::is_control), "{message:?}");
-    assert!(message.len() < 2000, "{} bytes", message.len());
-}
 
 fn refused(path: &Path) -> String {
     match read_clip_weights(path, &config(&golden())) {
         Err(error @ ModelsError::Weights { .. }) => error.to_string(),
         other => panic!("expected an error, found {other:?}"),
     }
-}
-
-/// A file of this header and these bytes of tensors.
-fn safetensors(header: &str, bytes: usize) -> Vec<u8> {
-    let length = (header.len() as u64).to_le_bytes();
-    [&length, header.as_bytes(), &vec![0; bytes]].concat()
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Model configurations are checked, by key.
 
-use dacapo_models::{ConvNetConfig, ModelsError, VitConfig};
+use dacapo_models::{BertConfig, ConvNetConfig, ModelsError, VitConfig};
 
 type Break<Config> = fn(&mut Config);
 
@@ -53,6 +53,63 @@ fn an_unusable_conv_net_is_built() {
         let mut config = good.clone();
         breaks(&mut config);
         assert_eq!(key(config.validate()), expected);
+    }
+}
+
+#[test]
+fn an_unusable_bert_is_built() {
+    let good = BertConfig::minilm_l6();
+    assert_eq!(key(good.validate()), "");
+    let broken: [(&str, Break<BertConfig>); 17] = [
+        ("vocabulary", |c| c.vocabulary = 0),
+        ("vocabulary", |c| c.vocabulary = 1 << 32),
+        ("context", |c| c.context = 0),
+        ("context", |c| c.context = usize::MAX),
+        ("types", |c| c.types = 0),
+        ("d_model", |c| c.d_model = 0),
+        ("d_model", |c| c.d_model = 1 << 32),
+        ("blocks", |c| c.blocks = 0),
+        ("blocks", |c| c.blocks = 1 << 20),
+        ("heads", |c| c.heads = 7),
+        ("d_mlp", |c| c.d_mlp = usize::MAX),
+        ("eps", |c| c.eps = 0.0),
+        ("eps", |c| c.eps = 1e-40),
+        ("eps", |c| c.eps = f64::NAN),
+        ("eps", |c| c.eps = f64::INFINITY),
+        ("dropout", |c| c.dropout = 1.0),
+        ("dropout", |c| c.dropout = f64::NAN),
+    ];
+    for (expected, breaks) in broken {
+        let mut config = good.clone();
+        breaks(&mut config);
+        assert_eq!(key(config.validate()), expected);
+    }
+}
+
+#[test]
+fn setting_of_a_bert_is_misspelt_or_left_out() {
+    let good = BertConfig::minilm_l6();
+    let mut keys = serde_json::to_value(&good).expect("JSON");
+    let read = |keys: &serde_json::Value| serde_json::from_value::<BertConfig>(keys.clone());
+    assert_eq!(read(&keys).expect("what was written"), good);
+    keys["block"] = 7.into();
+    let error = read(&keys).expect_err("misspelt").to_string();
+    assert!(error.contains("unknown field `block`"), "{error}");
+    let keys = keys.as_object_mut().expect("an object");
+    keys.remove("block");
+    for (key, default) in [
+        ("types", true),
+        ("dropout", true),
+        ("eps", false),
+        ("blocks", false),
+    ] {
+        let mut less = keys.clone();
+        less.remove(key);
+        assert_eq!(
+            read(&less.into()).is_ok_and(|config| config == good),
+            default,
+            "{key}"
+        );
     }
 }
 

@@ -9,7 +9,7 @@ mod token_batch;
 mod tokenizer;
 mod tower_config;
 mod vision_tower;
-mod weights;
+pub(crate) mod weights;
 
 use burn::tensor::backend::Backend;
 pub use clip_config::ClipConfig;

@@ -21,7 +21,7 @@ impl<B: Backend> SplitForward<B, 4> for VisionTower<B> {
 
     fn cut(&self, trainable: &BTreeSet<String>) -> Option<Cut> {
         let within = trainable.iter().map(String::as_str);
-        Cut::before(self.blocks.len(), &Cut::BEHIND_IMAGES, within)
+        Cut::before(self.blocks.len(), &Cut::BEHIND_IMAGES, &Cut::LATE, within)
     }
 
     fn prefix(

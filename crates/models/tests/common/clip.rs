@@ -1,18 +1,10 @@
 //! The small CLIP of `golden/clip.py`.
 
-use std::path::{Path, PathBuf};
-
 use dacapo_models::{ClipConfig, TowerConfig};
 use serde_json::Value;
 
 pub fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/clip.json")).expect("JSON")
-}
-
-pub fn golden_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
 }
 
 pub fn config(golden: &Value) -> ClipConfig {

@@ -3,9 +3,12 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod bert;
 pub mod clip;
+pub mod hostile;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use burn::backend::Autodiff;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -57,6 +60,12 @@ pub fn images<B: burn::tensor::backend::Backend<Device = FlexDevice>>(
     )
 }
 
+pub fn golden_file(name: &str) -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
 #[derive(Default)]
 struct Path(Vec<String>);
 
@@ -103,6 +112,53 @@ impl ModuleMapper<Train> for Fill {
 pub fn fill<M: Module<Train>>(model: M, dtype: DType) -> M {
     let path = Path::default();
     model.map(&mut Fill { path, dtype })
+}
+
+/// Sets the parameters that it has values for.
+struct Load<'a> {
+    path: Path,
+    values: &'a BTreeMap<String, TensorData>,
+    dtype: DType,
+    loaded: usize,
+}
+
+impl ModuleMapper<Train> for Load<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.0.pop();
+    }
+
+    fn map_float<const D: usize>(
+        &mut self,
+        param: Param<Tensor<Train, D>>,
+    ) -> Param<Tensor<Train, D>> {
+        let Some(data) = self.values.get(&self.path.joined()) else {
+            return param;
+        };
+        self.loaded += 1;
+        let dtype = self.dtype;
+        param.map(|old| {
+            assert_eq!(old.dims().as_slice(), data.shape.as_slice());
+            Tensor::from_data(data.clone(), (&DEVICE, dtype))
+                .set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+/// The same model with these values, every one of which must have a place.
+pub fn load<M: Module<Train>>(model: M, values: &BTreeMap<String, TensorData>, dtype: DType) -> M {
+    let mut load = Load {
+        path: Path::default(),
+        values,
+        dtype,
+        loaded: 0,
+    };
+    let model = model.map(&mut load);
+    assert_eq!(load.loaded, values.len(), "every value has a place");
+    model
 }
 
 /// What a visitor reads, by stable path.

@@ -1,4 +1,5 @@
-use super::names::{Attention, Names};
+use super::names::Names;
+use crate::weights::{AttentionNames, BlockNames};
 
 /// Those of `transformers.CLIPModel`.
 pub(super) const NAMES: Names = Names {
@@ -16,10 +17,16 @@ pub(super) const NAMES: Names = Names {
     text_projection: "text_projection.weight",
     text_blocks: "text_model.encoder.layers",
     projections_turned: true,
-    attention: Attention::Apart(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
-    out_proj: "self_attn.out_proj",
-    fc1: "mlp.fc1",
-    fc2: "mlp.fc2",
-    norm1: "layer_norm1",
-    norm2: "layer_norm2",
+    block: BlockNames {
+        attention: AttentionNames::Apart([
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+        ]),
+        out_proj: "self_attn.out_proj",
+        fc1: "mlp.fc1",
+        fc2: "mlp.fc2",
+        norm1: "layer_norm1",
+        norm2: "layer_norm2",
+    },
 };

@@ -1,4 +1,5 @@
-use super::names::{Attention, Names};
+use super::names::Names;
+use crate::weights::{AttentionNames, BlockNames};
 
 /// Those of OpenAI's `clip/model.py`.
 pub(super) const NAMES: Names = Names {
@@ -15,10 +16,12 @@ pub(super) const NAMES: Names = Names {
     text_projection: "text_projection",
     text_blocks: "transformer.resblocks",
     projections_turned: false,
-    attention: Attention::Joined("attn.in_proj"),
-    out_proj: "attn.out_proj",
-    fc1: "mlp.c_fc",
-    fc2: "mlp.c_proj",
-    norm1: "ln_1",
-    norm2: "ln_2",
+    block: BlockNames {
+        attention: AttentionNames::Joined("attn.in_proj"),
+        out_proj: "attn.out_proj",
+        fc1: "mlp.c_fc",
+        fc2: "mlp.c_proj",
+        norm1: "ln_1",
+        norm2: "ln_2",
+    },
 };

@@ -1,5 +1,5 @@
-use super::names::{Attention, Names};
-use super::tensor_rule::{Take, TensorRule};
+use super::names::Names;
+use crate::weights::TensorRule;
 use crate::{ClipConfig, TowerConfig};
 
 /// Where each tensor of a [`Clip`](crate::Clip) comes from.
@@ -67,47 +67,11 @@ pub(super) fn rules(names: &Names, config: &ClipConfig) -> Vec<TensorRule> {
 }
 
 fn blocks(names: &Names, tower: &TowerConfig, ours: &str, from: &str) -> Vec<TensorRule> {
-    let (d, d_mlp) = (tower.d_model, tower.d_mlp);
-    let mut rules = Vec::new();
-    for block in 0..tower.blocks {
+    let block = |block: usize| {
         let (ours, from) = (format!("{ours}.blocks.{block}"), format!("{from}.{block}"));
-        for (part, name) in ["query", "key", "value"].into_iter().enumerate() {
-            let ours = format!("{ours}.attn.{name}");
-            match names.attention {
-                Attention::Apart(theirs) => {
-                    let from = format!("{from}.{}", theirs[part]);
-                    rules.extend(TensorRule::linear(&ours, [d, d], &from));
-                }
-                Attention::Joined(theirs) => rules.extend([
-                    TensorRule {
-                        ours: format!("{ours}.weight"),
-                        shape: vec![d, d],
-                        source: format!("{from}.{theirs}_weight"),
-                        source_shape: vec![3 * d, d],
-                        take: Take::ThirdTurned(part),
-                    },
-                    TensorRule {
-                        ours: format!("{ours}.bias"),
-                        shape: vec![d],
-                        source: format!("{from}.{theirs}_bias"),
-                        source_shape: vec![3 * d],
-                        take: Take::Third(part),
-                    },
-                ]),
-            }
-        }
-        for (name, theirs, sizes) in [
-            ("attn.out_proj", names.out_proj, [d, d]),
-            ("mlp.fc1", names.fc1, [d, d_mlp]),
-            ("mlp.fc2", names.fc2, [d_mlp, d]),
-        ] {
-            let (ours, from) = (format!("{ours}.{name}"), format!("{from}.{theirs}"));
-            rules.extend(TensorRule::linear(&ours, sizes, &from));
-        }
-        for (name, theirs) in [("norm1", names.norm1), ("norm2", names.norm2)] {
-            let (ours, from) = (format!("{ours}.{name}"), format!("{from}.{theirs}"));
-            rules.extend(TensorRule::norm(&ours, d, &from));
-        }
-    }
-    rules
+        names
+            .block
+            .rules([tower.d_model, tower.d_mlp], &ours, &from)
+    };
+    (0..tower.blocks).flat_map(block).collect()
 }

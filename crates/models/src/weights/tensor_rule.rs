@@ -1,6 +1,8 @@
+use std::ops::Range;
+
 /// How one tensor of the model is made of one of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TensorRule {
+pub(crate) struct TensorRule {
     /// The model's stable path.
     pub ours: String,
     /// The model's shape.
@@ -14,9 +16,11 @@ pub(super) struct TensorRule {
 
 /// What is done with the values in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Take {
+pub(crate) enum Take {
     /// They are in the model's order.
     All,
+    /// The first of them, in the model's order.
+    First,
     /// A matrix `[rows, columns]` is turned: `[out, in]`, as PyTorch stores it, to
     /// `[in, out]`. All dimensions of the source after the first are one.
     Turned,
@@ -82,13 +86,34 @@ impl TensorRule {
 
     /// The model's values, of those in the file.
     pub fn apply(&self, values: Vec<f32>) -> Vec<f32> {
-        let third = values.len() / 3;
+        let part = &values[self.part(values.len())];
         match self.take {
             Take::All => values,
-            Take::Turned => turned(&values, self.shape[1]),
-            Take::Third(part) => values[part * third..(part + 1) * third].to_vec(),
-            Take::ThirdTurned(part) => {
-                turned(&values[part * third..(part + 1) * third], self.shape[1])
+            Take::First | Take::Third(_) => part.to_vec(),
+            Take::Turned | Take::ThirdTurned(_) => turned(part, self.shape[1]),
+        }
+    }
+
+    /// Puts the model's values where [`apply`](Self::apply) takes them from.
+    pub fn put_back(&self, values: &[f32], source: &mut [f32]) {
+        let part = self.part(source.len());
+        let part = &mut source[part];
+        match self.take {
+            Take::All | Take::First | Take::Third(_) => part.copy_from_slice(values),
+            Take::Turned | Take::ThirdTurned(_) => {
+                part.copy_from_slice(&turned(values, self.shape[0]));
+            }
+        }
+    }
+
+    /// Which of so many values of the source are the model's.
+    fn part(&self, source: usize) -> Range<usize> {
+        match self.take {
+            Take::All | Take::Turned => 0..source,
+            Take::First => 0..self.shape.iter().product(),
+            Take::Third(part) | Take::ThirdTurned(part) => {
+                let third = source / 3;
+                part * third..(part + 1) * third
             }
         }
     }

@@ -41,11 +41,26 @@ impl TorchFile {
         self.tensors.get(name).map(Tensor::shape)
     }
 
+    /// Type and shape of a tensor, as `.safetensors` has them.
+    pub fn info(&self, name: &str) -> Result<(safetensors::Dtype, Vec<usize>), ModelsError> {
+        let expected = format!("tensor `{}` of a type of .safetensors", shown(name));
+        let tensor = self.tensor(name, &expected)?;
+        let dtype = safetensors_dtype(tensor.dtype());
+        let found = || ModelsError::weights(&self.path, expected, tensor.dtype().name());
+        Ok((dtype.ok_or_else(found)?, tensor.shape().to_vec()))
+    }
+
+    /// The bytes of a tensor, row-major.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelsError> {
+        let expected = format!("tensor `{}`", shown(name));
+        let bytes = self.tensor(name, &expected)?.bytes();
+        let bytes = bytes.map_err(|error| refuse(&self.path, &expected, &error))?;
+        Ok(bytes.into_owned())
+    }
+
     pub fn read(&self, name: &str) -> Result<Vec<f32>, ModelsError> {
         let expected = format!("tensor `{}` in f32, f16 or bf16", shown(name));
-        let Some(tensor) = self.tensors.get(name) else {
-            return Err(ModelsError::weights(&self.path, expected, "none"));
-        };
+        let tensor = self.tensor(name, &expected)?;
         let floats = match tensor.dtype() {
             Dtype::F32 => Floats::F32,
             Dtype::F16 => Floats::F16,
@@ -56,6 +71,35 @@ impl TorchFile {
         let bytes = bytes.map_err(|error| refuse(&self.path, &expected, &error))?;
         Ok(floats.read(&bytes))
     }
+
+    fn tensor(&self, name: &str, expected: &str) -> Result<&Tensor, ModelsError> {
+        let tensor = self.tensors.get(name);
+        tensor.ok_or_else(|| ModelsError::weights(&self.path, expected, "none"))
+    }
+}
+
+/// `None` if that format has no such type.
+fn safetensors_dtype(dtype: Dtype) -> Option<safetensors::Dtype> {
+    use safetensors::Dtype as Theirs;
+    Some(match dtype {
+        Dtype::F64 => Theirs::F64,
+        Dtype::F32 => Theirs::F32,
+        Dtype::F16 => Theirs::F16,
+        Dtype::Bf16 => Theirs::BF16,
+        Dtype::F8E4m3 => Theirs::F8_E4M3,
+        Dtype::F8E5m2 => Theirs::F8_E5M2,
+        Dtype::Complex64 => Theirs::C64,
+        Dtype::I64 => Theirs::I64,
+        Dtype::I32 => Theirs::I32,
+        Dtype::I16 => Theirs::I16,
+        Dtype::I8 => Theirs::I8,
+        Dtype::U64 => Theirs::U64,
+        Dtype::U32 => Theirs::U32,
+        Dtype::U16 => Theirs::U16,
+        Dtype::U8 => Theirs::U8,
+        Dtype::Bool => Theirs::BOOL,
+        _ => return None,
+    })
 }
 
 fn refuse(path: &Path, expected: &str, error: &PthError) -> ModelsError {

@@ -1,5 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use safetensors::Dtype;
 
 use super::safetensors_file::SafetensorsFile;
 use super::torch_file::TorchFile;
@@ -41,6 +43,31 @@ impl WeightFile {
         match self {
             Self::Safetensors(file) => file.read(name),
             Self::Torch(file) => file.read(name),
+        }
+    }
+
+    /// Type and shape of a tensor.
+    pub fn info(&self, name: &str) -> Result<(Dtype, Vec<usize>), ModelsError> {
+        match self {
+            Self::Safetensors(file) => file.info(name),
+            Self::Torch(file) => file.info(name),
+        }
+    }
+
+    /// The bytes of a tensor, as they are.
+    pub fn bytes(&mut self, name: &str) -> Result<Vec<u8>, ModelsError> {
+        match self {
+            Self::Safetensors(file) => file.bytes(name),
+            Self::Torch(file) => file.bytes(name),
+        }
+    }
+
+    /// The remarks of `.safetensors`.
+    pub fn metadata(&self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Safetensors(file) => file.metadata().cloned(),
+            // What readers of that format ask for.
+            Self::Torch(_) => Some(BTreeMap::from([("format".into(), "pt".into())])),
         }
     }
 }

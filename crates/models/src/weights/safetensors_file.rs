@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 
-use super::distinct_map::DistinctMap;
 use super::floats::Floats;
+use super::safetensors_header::SafetensorsHeader;
 use crate::ModelsError;
 use crate::plain_file::open_plain_file;
 use crate::shown::shown;
@@ -17,7 +18,7 @@ use crate::shown::shown;
 pub(super) struct SafetensorsFile {
     path: PathBuf,
     file: File,
-    tensors: BTreeMap<String, TensorInfo>,
+    header: SafetensorsHeader,
     /// Where the tensors' bytes begin.
     start: u64,
 }
@@ -41,10 +42,10 @@ impl SafetensorsFile {
         }
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(io)?;
-        let DistinctMap(tensors) = serde_json::from_slice::<DistinctMap<TensorInfo, true>>(&header)
+        let header: SafetensorsHeader = serde_json::from_slice(&header)
             .map_err(|error| refuse(format!("a header that cannot be read ({error})")))?;
         let start = 8 + length;
-        let end = check_places(path, &tensors)?;
+        let end = check_places(path, &header)?;
         if start.checked_add(end) != Some(size) {
             return Err(refuse(format!(
                 "{size} bytes where the header tells of {start} and {end}: it was cut off or changed"
@@ -53,51 +54,80 @@ impl SafetensorsFile {
         Ok(Self {
             path: path.to_owned(),
             file,
-            tensors,
+            header,
             start,
         })
     }
 
     pub fn names(&self) -> BTreeSet<String> {
-        self.tensors.keys().cloned().collect()
+        self.header.tensors.keys().cloned().collect()
     }
 
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|info| info.shape.as_slice())
+        let info = self.header.tensors.get(name);
+        info.map(|info| info.shape.as_slice())
+    }
+
+    pub fn metadata(&self) -> Option<&BTreeMap<String, String>> {
+        self.header.metadata.as_ref()
+    }
+
+    /// Type and shape of a tensor, which the file has.
+    pub fn info(&self, name: &str) -> Result<(Dtype, Vec<usize>), ModelsError> {
+        let info = self.entry(name, "")?;
+        Ok((info.dtype, info.shape.clone()))
+    }
+
+    /// The bytes of a tensor, which the file has.
+    pub fn bytes(&mut self, name: &str) -> Result<Vec<u8>, ModelsError> {
+        let (begin, end) = self.entry(name, "")?.data_offsets;
+        self.slice(name, "", begin..end)
     }
 
     /// The values of a tensor, which the file has.
     pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ModelsError> {
-        let refuse = |path: &Path, found| {
-            let name = shown(name);
-            ModelsError::weights(path, format!("tensor `{name}` in f32, f16 or bf16"), found)
-        };
-        let Some(info) = self.tensors.get(name) else {
-            return Err(refuse(&self.path, "none of that name".to_owned()));
-        };
-        let (begin, end) = info.data_offsets;
-        let mut bytes = vec![0; end - begin];
-        self.file
-            .seek(SeekFrom::Start(self.start + begin as u64))
-            .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|error| refuse(&self.path, error.to_string()))?;
+        const FLOATS: &str = " in f32, f16 or bf16";
+        let info = self.entry(name, FLOATS)?;
         let floats = match info.dtype {
             Dtype::F32 => Floats::F32,
             Dtype::F16 => Floats::F16,
             Dtype::BF16 => Floats::Bf16,
-            other => return Err(refuse(&self.path, format!("{other:?}"))),
+            other => return Err(self.refuse(name, FLOATS, format!("{other:?}"))),
         };
-        Ok(floats.read(&bytes))
+        let (begin, end) = info.data_offsets;
+        Ok(floats.read(&self.slice(name, FLOATS, begin..end)?))
+    }
+
+    fn entry(&self, name: &str, what: &str) -> Result<&TensorInfo, ModelsError> {
+        let info = self.header.tensors.get(name);
+        info.ok_or_else(|| self.refuse(name, what, "none of that name".to_owned()))
+    }
+
+    fn slice(
+        &mut self,
+        name: &str,
+        what: &str,
+        place: Range<usize>,
+    ) -> Result<Vec<u8>, ModelsError> {
+        let mut bytes = vec![0; place.len()];
+        self.file
+            .seek(SeekFrom::Start(self.start + place.start as u64))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(|error| self.refuse(name, what, error.to_string()))?;
+        Ok(bytes)
+    }
+
+    fn refuse(&self, name: &str, what: &str, found: String) -> ModelsError {
+        let expected = format!("tensor `{}`{what}", shown(name));
+        ModelsError::weights(&self.path, expected, found)
     }
 }
 
 /// Where the bytes of the last tensor end. Each tensor must have as many as its shape needs,
 /// right behind those of the one before.
-fn check_places(path: &Path, tensors: &BTreeMap<String, TensorInfo>) -> Result<u64, ModelsError> {
-    let mut order: Vec<(&String, &TensorInfo)> = tensors.iter().collect();
-    order.sort_by_key(|(_, info)| info.data_offsets);
+fn check_places(path: &Path, header: &SafetensorsHeader) -> Result<u64, ModelsError> {
     let mut at = 0;
-    for (name, info) in order {
+    for (name, info) in header.in_order() {
         let (begin, end) = info.data_offsets;
         let (name, dtype, shape) = (shown(name), info.dtype, &info.shape);
         let bits = shape
