@@ -1,0 +1,21 @@
+mod check;
+mod init_lora_weights;
+mod module_rules;
+mod module_selection;
+mod ordered_map;
+mod other_keys;
+mod pattern;
+mod pattern_table;
+mod peft_config;
+mod read;
+mod settings;
+mod target_modules;
+mod write;
+
+pub use init_lora_weights::InitLoraWeights;
+pub(crate) use module_rules::endings;
+pub use module_selection::ModuleSelection;
+pub(crate) use ordered_map::OrderedMap;
+pub use peft_config::PeftConfig;
+pub use settings::PeftSettings;
+pub use target_modules::TargetModules;
