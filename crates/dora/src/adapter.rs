@@ -10,8 +10,9 @@ use crate::math::{
 };
 use crate::{DoraConfig, DoraError, Flavour};
 
-/// The trainable part of a [`DoraLinear`](crate::DoraLinear): a magnitude for
-/// each output channel and two low-rank factors.
+/// The trainable part of a [`DoraLinear`](crate::DoraLinear), or of a
+/// [`DoraEmbedding`](crate::DoraEmbedding), whose inputs are its vocabulary: a
+/// magnitude for each output channel and two low-rank factors.
 ///
 /// The record holds the three tensors only. Configuration and path are not
 /// state: they come from attaching again.
@@ -55,17 +56,7 @@ impl<B: Backend> DoraAdapter<B> {
         let rank = config.rank;
         let (dtype, device) = (weight.dtype(), weight.device());
 
-        let base_norm = initial_norm(&weight, config);
-        let host = base_norm.clone().into_data().convert::<f64>();
-        let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
-        if let Some((channel, norm)) = bad {
-            let path = path.to_owned();
-            return Err(DoraError::NonFiniteNorm {
-                path,
-                channel,
-                norm,
-            });
-        }
+        let base_norm = finite_norm(initial_norm(&weight, config), path)?;
 
         let (bound_a, bound_b) = match config.flavour {
             Flavour::Peft => (kaiming_bound(d_in), None),
@@ -288,12 +279,12 @@ impl<B: Backend> DoraAdapter<B> {
     /// g = m / n `[1, out]`, n being a constant. Where n is 0, g is 1 without
     /// gradient: any finite value gives the same output while B is 0 or V is 0,
     /// and with 1 the gradient of B does not vanish, so that the channel trains.
-    fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
         over_norm(self.magnitude.val().unsqueeze(), norm, 1.0)
     }
 
     /// ‖V‖ `[1, out]` of `Peft`, without gradient.
-    fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
         // Nothing of the norm is differentiated, so its dense product is not
         // recorded either.
         let inputs = self.merge_inputs(weight);
@@ -390,7 +381,7 @@ fn merge_spec(config: &DoraConfig, precision: Precision) -> MergeSpec {
 }
 
 /// m of a new adapter, `[out]`: ‖W‖ by output channel.
-fn initial_norm<B: Backend>(weight: &Tensor<B, 2>, config: &DoraConfig) -> Tensor<B, 1> {
+pub(crate) fn initial_norm<B: Backend>(weight: &Tensor<B, 2>, config: &DoraConfig) -> Tensor<B, 1> {
     let [d_in, d_out] = weight.dims();
     let (dtype, device) = (weight.dtype(), weight.device());
     let wide = norm_dtype(dtype);
@@ -415,4 +406,21 @@ fn initial_norm<B: Backend>(weight: &Tensor<B, 2>, config: &DoraConfig) -> Tenso
         Flavour::ClipHba => channel_norm(weight.clone().cast(wide)),
     };
     norm.reshape([d_out])
+}
+
+/// `norm`, if each channel's is finite.
+pub(crate) fn finite_norm<B: Backend>(
+    norm: Tensor<B, 1>,
+    path: &str,
+) -> Result<Tensor<B, 1>, DoraError> {
+    let host = norm.clone().into_data().convert::<f64>();
+    let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
+    match bad {
+        None => Ok(norm),
+        Some((channel, norm)) => Err(DoraError::NonFiniteNorm {
+            path: path.to_owned(),
+            channel,
+            norm,
+        }),
+    }
 }

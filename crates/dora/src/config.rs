@@ -51,6 +51,20 @@ impl DoraConfig {
         self.alpha / self.rank as f64
     }
 
+    /// [`validate`](Self::validate), and that the flavour is `Peft`, the only one
+    /// that is defined for this kind of layer.
+    pub(crate) fn check_peft(&self, path: &str, kind: &'static str) -> Result<(), DoraError> {
+        self.validate()?;
+        match self.flavour {
+            Flavour::Peft => Ok(()),
+            found => Err(DoraError::UnsupportedFlavour {
+                path: path.to_owned(),
+                kind,
+                found,
+            }),
+        }
+    }
+
     /// [`validate`](Self::validate), and that the rank fits the layer.
     pub(crate) fn check_for(&self, path: &str, d_in: usize, d_out: usize) -> Result<(), DoraError> {
         self.validate()?;

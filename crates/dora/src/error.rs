@@ -1,3 +1,5 @@
+use crate::Flavour;
+
 /// What can go wrong when adapters are configured, attached or merged.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,20 @@ pub enum DoraError {
         d_in: usize,
         /// Outputs of the layer.
         d_out: usize,
+    },
+    /// The flavour is not defined for this kind of layer.
+    #[error(
+        "layer `{path}`: expected the DoRA flavour {expected:?}, the only one defined for {kind}s, \
+         found {found:?}; use that flavour, or leave this layer out of the patterns",
+        expected = Flavour::Peft
+    )]
+    UnsupportedFlavour {
+        /// The layer.
+        path: String,
+        /// `embedding` or `convolution`.
+        kind: &'static str,
+        /// The flavour asked for.
+        found: Flavour,
     },
     /// The layer has an adapter already.
     #[error(

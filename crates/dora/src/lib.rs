@@ -2,7 +2,8 @@
 //!
 //! A [`DoraLinear`] is a linear layer that may carry a [`DoraAdapter`]. A model
 //! implements [`DoraTargets`], and [`attach_matching`] puts adapters on the
-//! layers whose paths match a pattern.
+//! layers whose paths match a pattern. A [`DoraEmbedding`] is the same for
+//! embeddings, in the flavour `Peft`.
 //!
 //! # The formulas
 //!
@@ -79,7 +80,7 @@
 //!   that has none, so attach first and compare paths.
 //! * It does not read other tools' adapter files.
 //! * It does not freeze a model beyond the layers it attaches to.
-//! * It does not adapt embeddings or convolutions, quantise, or mix adapters.
+//! * It does not adapt convolutions, quantise, or mix adapters.
 //! * It has no kernels itself. On a backend that has some (`dacapo-ops`), W' of a forward pass
 //!   without dropout, its gradients and the masks come from them; elsewhere each forward pass
 //!   with an adapter forms one dense `[in, out]` weight by plain tensor operations.
@@ -87,6 +88,7 @@
 mod adapter;
 mod attach;
 mod config;
+mod embedding;
 mod error;
 mod flavour;
 mod init;
@@ -100,6 +102,7 @@ mod targets;
 pub use adapter::DoraAdapter;
 pub use attach::{attach_matching, merge_all, set_precision, unmerge_all};
 pub use config::DoraConfig;
+pub use embedding::DoraEmbedding;
 pub use error::DoraError;
 pub use flavour::Flavour;
 pub use keyed_dropout::KeyedDropout;

@@ -17,9 +17,9 @@ pub struct Golden {
 }
 
 #[derive(Deserialize)]
-struct Array {
-    shape: Vec<usize>,
-    values: Vec<f64>,
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub values: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ pub fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/dora.json")).unwrap()
 }
 
-fn tensor<B: Backend, const D: usize>(
+pub fn tensor<B: Backend, const D: usize>(
     array: &Array,
     dtype: DType,
     device: &B::Device,

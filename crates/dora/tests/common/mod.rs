@@ -1,10 +1,11 @@
 //! What the tests share.
 #![allow(dead_code)]
 
+pub mod differences;
 pub mod golden;
 
 use burn::backend::Autodiff;
-use burn::module::Param;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use dacapo_dora::{DoraConfig, DoraLinear, Flavour};
@@ -86,4 +87,30 @@ pub fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
         }
     });
     if worst == 0.0 { 0.0 } else { worst / scale }
+}
+
+/// The paths of a module's float parameters, in its order.
+pub fn paths<M: Module<Plain>>(module: &M) -> Vec<String> {
+    #[derive(Default)]
+    struct Paths(Vec<String>, Vec<String>);
+    impl ModuleVisitor<Plain> for Paths {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<Plain, D>>) {
+            self.1.push(self.0.join("."));
+        }
+    }
+    let mut paths = Paths::default();
+    module.visit(&mut paths);
+    paths.1
+}
+
+/// What `run` gives in a pool of so many threads.
+pub fn in_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("threads").install(run)
 }
