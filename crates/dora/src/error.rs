@@ -32,6 +32,19 @@ pub enum DoraError {
         /// Outputs of the layer.
         d_out: usize,
     },
+    /// The rank cannot be shared out among a convolution's groups.
+    #[error(
+        "layer `{path}`: expected a DoRA rank that its {groups} groups divide, found {rank}; use a \
+         multiple of {groups}, or leave this layer out of the patterns"
+    )]
+    RankOfGroups {
+        /// The layer.
+        path: String,
+        /// The rank asked for.
+        rank: usize,
+        /// The convolution's groups.
+        groups: usize,
+    },
     /// The flavour is not defined for this kind of layer.
     #[error(
         "layer `{path}`: expected the DoRA flavour {expected:?}, the only one defined for {kind}s, \

@@ -2,8 +2,9 @@
 //!
 //! A [`DoraLinear`] is a linear layer that may carry a [`DoraAdapter`]. A model
 //! implements [`DoraTargets`], and [`attach_matching`] puts adapters on the
-//! layers whose paths match a pattern. A [`DoraEmbedding`] is the same for
-//! embeddings, in the flavour `Peft`.
+//! layers whose paths match a pattern. [`DoraEmbedding`] and [`DoraConv2d`] are
+//! the same for embeddings and convolutions, in the flavour `Peft`; each gives its
+//! formulas.
 //!
 //! # The formulas
 //!
@@ -42,7 +43,8 @@
 //! * Tensors keep the dtype of the weight, f64 included. For a half type, norms,
 //!   magnitudes and ratios are f32.
 //! * Matrix products run in the layer's [`Precision`](dacapo_ops::Precision), through `dacapo-ops`;
-//!   everything else, norms and ratios included, is f32 (or the dtype above).
+//!   everything else, norms and ratios included, is f32 (or the dtype above). Convolutions are
+//!   Burn's.
 //! * Nothing is random but what a caller's `Stream` or `DropoutKey` decides.
 //!   No forward pass draws: a dropout mask is a function of (key, layer path,
 //!   element).
@@ -80,7 +82,7 @@
 //!   that has none, so attach first and compare paths.
 //! * It does not read other tools' adapter files.
 //! * It does not freeze a model beyond the layers it attaches to.
-//! * It does not adapt convolutions, quantise, or mix adapters.
+//! * It does not adapt convolutions of one or three dimensions, quantise, or mix adapters.
 //! * It has no kernels itself. On a backend that has some (`dacapo-ops`), W' of a forward pass
 //!   without dropout, its gradients and the masks come from them; elsewhere each forward pass
 //!   with an adapter forms one dense `[in, out]` weight by plain tensor operations.
@@ -88,6 +90,9 @@
 mod adapter;
 mod attach;
 mod config;
+mod conv2d;
+mod conv_adapter;
+mod conv_geometry;
 mod embedding;
 mod error;
 mod flavour;
@@ -102,6 +107,9 @@ mod targets;
 pub use adapter::DoraAdapter;
 pub use attach::{attach_matching, merge_all, set_precision, unmerge_all};
 pub use config::DoraConfig;
+pub use conv_adapter::DoraConvAdapter;
+pub use conv_geometry::ConvGeometry;
+pub use conv2d::DoraConv2d;
 pub use embedding::DoraEmbedding;
 pub use error::DoraError;
 pub use flavour::Flavour;
