@@ -10,7 +10,8 @@ use crate::math::{
 };
 use crate::{DoraConfig, DoraError, Flavour};
 
-/// The trainable part of a [`DoraLinear`](crate::DoraLinear), or of a
+/// The trainable part of a [`DoraLinear`](crate::DoraLinear), of a part of a
+/// [`DoraFusedLinear`](crate::DoraFusedLinear), or of a
 /// [`DoraEmbedding`](crate::DoraEmbedding), whose inputs are its vocabulary: a
 /// magnitude for each output channel and two low-rank factors.
 ///

@@ -45,6 +45,25 @@ pub enum DoraError {
         /// The convolution's groups.
         groups: usize,
     },
+    /// The parts of a fused layer do not make it up.
+    #[error("parts of a fused linear layer: expected {expected}, found {found}; correct the parts")]
+    InvalidParts {
+        /// What the parts must be.
+        expected: String,
+        /// What they are.
+        found: String,
+    },
+    /// A fused layer has no such part.
+    #[error(
+        "expected a part of the fused linear layer, found `{part}`; its parts are {}",
+        available.join(", ")
+    )]
+    UnknownPart {
+        /// The name asked for.
+        part: String,
+        /// The names of its parts.
+        available: Vec<String>,
+    },
     /// The flavour is not defined for this kind of layer.
     #[error(
         "layer `{path}`: expected the DoRA flavour {expected:?}, the only one defined for {kind}s, \

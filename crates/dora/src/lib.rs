@@ -4,7 +4,8 @@
 //! implements [`DoraTargets`], and [`attach_matching`] puts adapters on the
 //! layers whose paths match a pattern. [`DoraEmbedding`] and [`DoraConv2d`] are
 //! the same for embeddings and convolutions, in the flavour `Peft`; each gives its
-//! formulas.
+//! formulas. [`DoraFusedLinear`] is several linear layers in one weight, such as
+//! queries, keys and values.
 //!
 //! # The formulas
 //!
@@ -49,7 +50,8 @@
 //!   No forward pass draws: a dropout mask is a function of (key, layer path,
 //!   element).
 //! * Parameter paths are `<layer>.weight`, `<layer>.bias`,
-//!   `<layer>.adapter.magnitude`, `.lora_a` and `.lora_b`.
+//!   `<layer>.adapter.magnitude`, `.lora_a` and `.lora_b`. A part of a fused layer is a
+//!   layer by path, but for weight and bias.
 //! * Merging overwrites nothing, so unmerging is exact.
 //!
 //! ```
@@ -96,6 +98,9 @@ mod conv_geometry;
 mod embedding;
 mod error;
 mod flavour;
+mod fused_linear;
+mod fused_module;
+mod fused_part;
 mod init;
 mod keyed_dropout;
 mod linear;
@@ -113,6 +118,8 @@ pub use conv2d::DoraConv2d;
 pub use embedding::DoraEmbedding;
 pub use error::DoraError;
 pub use flavour::Flavour;
+pub use fused_linear::DoraFusedLinear;
+pub use fused_part::FusedPart;
 pub use keyed_dropout::KeyedDropout;
 pub use linear::DoraLinear;
 pub use targets::DoraTargets;

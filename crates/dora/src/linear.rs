@@ -22,7 +22,7 @@ pub struct DoraLinear<B: Backend> {
     pub bias: Option<Param<Tensor<B, 1>>>,
     /// The adapter, once attached.
     pub adapter: Option<DoraAdapter<B>>,
-    merged: MergedWeight<B>,
+    pub(crate) merged: MergedWeight<B>,
     #[module(skip)]
     precision: Precision,
 }
