@@ -124,24 +124,24 @@ pub enum DoraError {
         available.join(", ")
     )]
     NoPattern {
-        /// The paths of the model's linear layers.
+        /// The paths of the model's layers.
         available: Vec<String>,
     },
     /// A pattern matches no layer.
     #[error(
-        "layer pattern `{pattern}` matches none of the model's linear layers; correct or remove \
-         it; layers of this model: {}",
+        "layer pattern `{pattern}` matches none of the model's layers; correct or remove it; \
+         layers of this model: {}",
         available.join(", ")
     )]
     UnmatchedPattern {
         /// The pattern.
         pattern: String,
-        /// The paths of the model's linear layers.
+        /// The paths of the model's layers.
         available: Vec<String>,
     },
-    /// A model names two linear layers alike.
+    /// A model names two layers alike.
     #[error(
-        "the model gives the path `{path}` to more than one linear layer; its `DoraTargets` \
+        "the model gives the path `{path}` to more than one layer; its `DoraTargets` \
          implementation must name each layer once"
     )]
     DuplicatePath {

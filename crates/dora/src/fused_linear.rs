@@ -137,6 +137,14 @@ impl<B: Backend> DoraFusedLinear<B> {
         &self.parts
     }
 
+    /// Name and stable path of each part, that of the whole being `layer`.
+    pub(crate) fn part_paths(&self, layer: &str) -> Vec<(String, String)> {
+        let paths = self.parts.iter();
+        paths
+            .map(|part| (part.name().to_owned(), part.path(layer)))
+            .collect()
+    }
+
     /// Adds a new adapter to a part, as [`DoraLinear::attach`], and freezes weight
     /// and bias of all parts. `path` is the part's stable path.
     ///

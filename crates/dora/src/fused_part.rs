@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 
-use crate::DoraAdapter;
 use crate::merged::MergedWeight;
+use crate::{DoraAdapter, DoraConfig, DoraError};
 
 /// One of the layers of a [`DoraFusedLinear`](crate::DoraFusedLinear): a named
 /// range of its outputs.
@@ -34,5 +34,27 @@ impl<B: Backend> FusedPart<B> {
     /// Number of its outputs.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Its stable path, that of the whole being `layer`.
+    pub(crate) fn path(&self, layer: &str) -> String {
+        format!("{layer}.{}", self.name)
+    }
+
+    /// The checks of [`DoraLinear::attach`](crate::DoraLinear::attach) that need no
+    /// arithmetic.
+    pub(crate) fn check_attachable(
+        &self,
+        config: &DoraConfig,
+        path: &str,
+        d_in: usize,
+    ) -> Result<(), DoraError> {
+        if let Some(adapter) = &self.adapter {
+            return Err(DoraError::AlreadyAttached {
+                path: path.to_owned(),
+                attached: adapter.path().to_owned(),
+            });
+        }
+        config.check_for(path, d_in, self.width)
     }
 }
