@@ -2,6 +2,7 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 
 use crate::merged::MergedWeight;
+use crate::targets::join;
 use crate::{DoraAdapter, DoraConfig, DoraError};
 
 /// One of the layers of a [`DoraFusedLinear`](crate::DoraFusedLinear): a named
@@ -38,7 +39,7 @@ impl<B: Backend> FusedPart<B> {
 
     /// Its stable path, that of the whole being `layer`.
     pub(crate) fn path(&self, layer: &str) -> String {
-        format!("{layer}.{}", self.name)
+        join(layer, &self.name)
     }
 
     /// The checks of [`DoraLinear::attach`](crate::DoraLinear::attach) that need no

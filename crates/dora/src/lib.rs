@@ -76,6 +76,49 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A model's layers are found by [`DoraTargets`], which can be derived:
+//!
+//! ```
+//! # use burn::module::Module;
+//! # use burn::nn::{LayerNorm, LayerNormConfig};
+//! # use burn::tensor::backend::Backend;
+//! # use burn_flex::{Flex, FlexDevice};
+//! # use dacapo_dora::{DoraConfig, DoraEmbedding, DoraLinear, DoraTargets, Flavour, attach_matching};
+//! # use dacapo_rng::RngHub;
+//! #[derive(Module, Debug, DoraTargets)]
+//! struct Block<B: Backend> {
+//!     norm: LayerNorm<B>,
+//!     mix: DoraLinear<B>,
+//! }
+//!
+//! #[derive(Module, Debug, DoraTargets)]
+//! struct Model<B: Backend> {
+//!     tokens: DoraEmbedding<B>,
+//!     blocks: Vec<Block<B>>,
+//!     head: DoraLinear<B>,
+//! }
+//!
+//! # let mut hub = RngHub::new(1, &["init"]);
+//! # let stream = hub.stream("init")?;
+//! # let device = FlexDevice;
+//! let model = Model::<Flex> {
+//!     tokens: DoraEmbedding::init(100, 8, stream, &device),
+//!     blocks: (0..2)
+//!         .map(|_| Block {
+//!             norm: LayerNormConfig::new(8).init(&device),
+//!             mix: DoraLinear::init(8, 8, true, stream, &device),
+//!         })
+//!         .collect(),
+//!     head: DoraLinear::init(8, 3, true, stream, &device),
+//! };
+//! let config = DoraConfig { flavour: Flavour::Peft, rank: 2, alpha: 4.0, dropout: 0.0 };
+//! let patterns = ["tokens".to_owned(), "blocks.*".to_owned()];
+//! let (model, attached) = attach_matching(model, &patterns, &config, stream)?;
+//! assert_eq!(attached, ["blocks.0.mix", "blocks.1.mix", "tokens"]);
+//! # assert!(model.head.adapter.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What this crate does not do
 //!
 //! * It does not save or load: its modules have Burn records, and the trainer
@@ -91,10 +134,13 @@
 
 mod adapter;
 mod attach;
+mod composites;
 mod config;
 mod conv2d;
 mod conv_adapter;
 mod conv_geometry;
+#[doc(hidden)]
+pub mod derived;
 mod embedding;
 mod error;
 mod flavour;
@@ -115,6 +161,7 @@ pub use config::DoraConfig;
 pub use conv_adapter::DoraConvAdapter;
 pub use conv_geometry::ConvGeometry;
 pub use conv2d::DoraConv2d;
+pub use dacapo_derive::DoraTargets;
 pub use embedding::DoraEmbedding;
 pub use error::DoraError;
 pub use flavour::Flavour;

@@ -89,24 +89,29 @@ pub fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
     if worst == 0.0 { 0.0 } else { worst / scale }
 }
 
-/// The paths of a module's float parameters, in its order.
-pub fn paths<M: Module<Plain>>(module: &M) -> Vec<String> {
+/// The float parameters' paths and bits, in the module's order.
+pub fn tensors<M: Module<Plain>>(module: &M) -> Vec<(String, Vec<u8>)> {
     #[derive(Default)]
-    struct Paths(Vec<String>, Vec<String>);
-    impl ModuleVisitor<Plain> for Paths {
+    struct Tensors(Vec<String>, Vec<(String, Vec<u8>)>);
+    impl ModuleVisitor<Plain> for Tensors {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.0.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
             self.0.pop();
         }
-        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<Plain, D>>) {
-            self.1.push(self.0.join("."));
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<Plain, D>>) {
+            self.1.push((self.0.join("."), bits(param.val())));
         }
     }
-    let mut paths = Paths::default();
-    module.visit(&mut paths);
-    paths.1
+    let mut tensors = Tensors::default();
+    module.visit(&mut tensors);
+    tensors.1
+}
+
+/// The paths of a module's float parameters, in its order.
+pub fn paths<M: Module<Plain>>(module: &M) -> Vec<String> {
+    tensors(module).into_iter().map(|(path, _)| path).collect()
 }
 
 /// What `run` gives in a pool of so many threads.
