@@ -148,4 +148,77 @@ pub enum DoraError {
         /// The path.
         path: String,
     },
+    /// Adapters are for layers that the model does not have.
+    #[error(
+        "expected adapters for layers of this model, found some for {}; put them on the model \
+         that they were made for; layers of this model: {}",
+        unknown.join(", "),
+        available.join(", ")
+    )]
+    UnknownLayers {
+        /// The paths that lead nowhere.
+        unknown: Vec<String>,
+        /// The paths of the model's layers.
+        available: Vec<String>,
+    },
+    /// An adapter is for a layer of another kind.
+    #[error(
+        "layer `{path}`: expected an adapter of {expected}, found one of {found}; put adapters on \
+         the model that they were made for"
+    )]
+    OtherKind {
+        /// The layer.
+        path: String,
+        /// What it is.
+        expected: &'static str,
+        /// What the adapter was made for.
+        found: &'static str,
+    },
+    /// A set has no adapter of this name.
+    #[error(
+        "expected the name of an adapter, found `{name}`; the set has: {}",
+        available.join(", ")
+    )]
+    UnknownAdapter {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+    /// A set has an adapter of this name already.
+    #[error(
+        "expected a new name for an adapter, found `{name}`, which the set has; choose another"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// An adapter for no layer.
+    #[error(
+        "adapter `{name}`: expected adapters for some layer, found none; attach some to the model \
+         before taking them"
+    )]
+    NoAdapters {
+        /// The name it was to have.
+        name: String,
+    },
+    /// A model carries other adapters than its set knows of.
+    #[error(
+        "expected adapters on the layers [{}] of the model ({}), found them on [{}]; switch the \
+         model that the set was last used with, and change its adapters through the set only",
+        expected.join(", "),
+        match active {
+            Some(active) => format!("`{active}` is active"),
+            None => "no adapter is active".to_owned(),
+        },
+        found.join(", ")
+    )]
+    OtherLayers {
+        /// The active adapter's name.
+        active: Option<String>,
+        /// The paths of its layers.
+        expected: Vec<String>,
+        /// The paths of the model's adapted layers.
+        found: Vec<String>,
+    },
 }

@@ -127,12 +127,15 @@
 //!   that has none, so attach first and compare paths.
 //! * It does not read other tools' adapter files.
 //! * It does not freeze a model beyond the layers it attaches to.
-//! * It does not adapt convolutions of one or three dimensions, quantise, or mix adapters.
+//! * It does not adapt convolutions of one or three dimensions, quantise, or add adapters up: of an
+//!   [`AdapterSet`], which switches between several, one is active.
 //! * It has no kernels itself. On a backend that has some (`dacapo-ops`), W' of a forward pass
 //!   without dropout, its gradients and the masks come from them; elsewhere each forward pass
 //!   with an adapter forms one dense `[in, out]` weight by plain tensor operations.
 
 mod adapter;
+mod adapter_set;
+mod adapters;
 mod attach;
 mod composites;
 mod config;
@@ -156,6 +159,8 @@ mod merged;
 mod targets;
 
 pub use adapter::DoraAdapter;
+pub use adapter_set::AdapterSet;
+pub use adapters::{Adapters, put_adapters, take_adapters};
 pub use attach::{attach_matching, merge_all, set_precision, unmerge_all};
 pub use config::DoraConfig;
 pub use conv_adapter::DoraConvAdapter;
