@@ -21,7 +21,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-things", &["dacapo-rng"]),
     ("dacapo-ops", &["dacapo-kernels"]),
     ("dacapo-optim", &["dacapo-ops"]),
-    ("dacapo-dora", &["dacapo-ops", "dacapo-rng"]),
+    ("dacapo-derive", &[]),
+    (
+        "dacapo-dora",
+        &["dacapo-derive", "dacapo-ops", "dacapo-rng"],
+    ),
     (
         "dacapo-models",
         &[
@@ -161,6 +165,7 @@ fn crate_of_host_values_learns_of_burn() {
         "dacapo-rsa",
         "dacapo-report",
         "dacapo-things",
+        "dacapo-derive",
     ] {
         // Not even for their tests.
         let all = packages[name]["dependencies"].as_array().expect("a list");

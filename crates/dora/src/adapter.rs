@@ -9,8 +9,10 @@ use crate::math::{
 };
 use crate::{DoraConfig, DoraError, Flavour};
 
-/// The trainable part of a [`DoraLinear`](crate::DoraLinear): a magnitude for
-/// each output channel, unless it is LoRA's, and two low-rank factors.
+/// The trainable part of a [`DoraLinear`](crate::DoraLinear), of a part of a
+/// [`DoraFusedLinear`](crate::DoraFusedLinear), or of a
+/// [`DoraEmbedding`](crate::DoraEmbedding), whose inputs are its vocabulary: a
+/// magnitude for each output channel, unless it is LoRA's, and two low-rank factors.
 ///
 /// The record holds these tensors only. Configuration and path are not
 /// state: they come from attaching again.
@@ -268,12 +270,12 @@ impl<B: Backend> DoraAdapter<B> {
     /// g = m / n `[1, out]`, n being a constant. Where n is 0, g is 1 without
     /// gradient: any finite value gives the same output while B is 0 or V is 0,
     /// and with 1 the gradient of B does not vanish, so that the channel trains.
-    fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn peft_ratio(&self, norm: Tensor<B, 2>) -> Tensor<B, 2> {
         over_norm(self.magnitude_row(), norm, 1.0)
     }
 
     /// ‖V‖ `[1, out]` of `Peft`, without gradient.
-    fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn peft_norm(&self, weight: &Tensor<B, 2>) -> Tensor<B, 2> {
         // Nothing of the norm is differentiated, so its dense product is not
         // recorded either.
         let inputs = self.merge_inputs(weight).expect(HAS_MAGNITUDE);
@@ -371,5 +373,22 @@ fn merge_spec(config: &DoraConfig, precision: Precision) -> MergeSpec {
         full_gradient: full,
         precision,
         mask: None,
+    }
+}
+
+/// `norm`, if each channel's is finite.
+pub(crate) fn finite_norm<B: Backend>(
+    norm: Tensor<B, 1>,
+    path: &str,
+) -> Result<Tensor<B, 1>, DoraError> {
+    let host = norm.clone().into_data().convert::<f64>();
+    let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
+    match bad {
+        None => Ok(norm),
+        Some((channel, norm)) => Err(DoraError::NonFiniteNorm {
+            path: path.to_owned(),
+            channel,
+            norm,
+        }),
     }
 }

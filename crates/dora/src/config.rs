@@ -32,6 +32,18 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl DoraConfig {
+    /// DoRA as Hugging Face PEFT computes it, without dropout.
+    pub fn peft(rank: usize, alpha: f64) -> Self {
+        Self {
+            flavour: Flavour::Peft,
+            rank,
+            alpha,
+            dropout: 0.0,
+            rslora: false,
+            init: AdapterInit::Kaiming,
+        }
+    }
+
     /// Checks every value that can be checked without a layer.
     ///
     /// # Errors
@@ -67,6 +79,18 @@ impl DoraConfig {
     pub fn scaling(&self) -> f64 {
         let rank = self.rank as f64;
         self.alpha / if self.rslora { rank.sqrt() } else { rank }
+    }
+
+    /// [`validate`](Self::validate), and that flavour and beginning are the only
+    /// ones that are defined for this kind of layer.
+    pub(crate) fn check_peft(&self, path: &str, kind: &'static str) -> Result<(), DoraError> {
+        self.validate()?;
+        let path = path.to_owned();
+        match (self.flavour, self.init) {
+            (Flavour::Peft, AdapterInit::Kaiming) => Ok(()),
+            (Flavour::Peft, found) => Err(DoraError::UnsupportedInit { path, kind, found }),
+            (found, _) => Err(DoraError::UnsupportedFlavour { path, kind, found }),
+        }
     }
 
     /// [`validate`](Self::validate), and that the rank fits the layer.

@@ -1,3 +1,5 @@
+use crate::{AdapterInit, Flavour};
+
 /// What can go wrong when adapters are configured, attached or merged.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,65 @@ pub enum DoraError {
         d_in: usize,
         /// Outputs of the layer.
         d_out: usize,
+    },
+    /// The rank cannot be shared out among a convolution's groups.
+    #[error(
+        "layer `{path}`: expected a DoRA rank that its {groups} groups divide, found {rank}; use a \
+         multiple of {groups}, or leave this layer out of the patterns"
+    )]
+    RankOfGroups {
+        /// The layer.
+        path: String,
+        /// The rank asked for.
+        rank: usize,
+        /// The convolution's groups.
+        groups: usize,
+    },
+    /// The parts of a fused layer do not make it up.
+    #[error("parts of a fused linear layer: expected {expected}, found {found}; correct the parts")]
+    InvalidParts {
+        /// What the parts must be.
+        expected: String,
+        /// What they are.
+        found: String,
+    },
+    /// A fused layer has no such part.
+    #[error(
+        "expected a part of the fused linear layer, found `{part}`; its parts are {}",
+        available.join(", ")
+    )]
+    UnknownPart {
+        /// The name asked for.
+        part: String,
+        /// The names of its parts.
+        available: Vec<String>,
+    },
+    /// The flavour is not defined for this kind of layer.
+    #[error(
+        "layer `{path}`: expected the DoRA flavour {expected:?}, the only one defined for {kind}s, \
+         found {found:?}; use that flavour, or leave this layer out of the patterns",
+        expected = Flavour::Peft
+    )]
+    UnsupportedFlavour {
+        /// The layer.
+        path: String,
+        /// `embedding` or `convolution`.
+        kind: &'static str,
+        /// The flavour asked for.
+        found: Flavour,
+    },
+    /// The initialisation is not defined for this kind of layer.
+    #[error(
+        "layer `{path}`: expected adapters of this {kind} to begin with \"kaiming\", found {:?}; use \
+         that, or leave this layer out of the patterns", found.name()
+    )]
+    UnsupportedInit {
+        /// The layer.
+        path: String,
+        /// `embedding` or `convolution`.
+        kind: &'static str,
+        /// The initialisation asked for.
+        found: AdapterInit,
     },
     /// The layer has an adapter already.
     #[error(
@@ -92,19 +153,19 @@ pub enum DoraError {
         available.join(", ")
     )]
     NoPattern {
-        /// The paths of the model's linear layers.
+        /// The paths of the model's layers.
         available: Vec<String>,
     },
     /// A pattern matches no layer.
     #[error(
-        "layer pattern `{pattern}` matches none of the model's linear layers; correct or remove \
-         it; layers of this model: {}",
+        "layer pattern `{pattern}` matches none of the model's layers; correct or remove it; \
+         layers of this model: {}",
         available.join(", ")
     )]
     UnmatchedPattern {
         /// The pattern.
         pattern: String,
-        /// The paths of the model's linear layers.
+        /// The paths of the model's layers.
         available: Vec<String>,
     },
     /// Two patterns give a layer different values.
@@ -120,13 +181,86 @@ pub enum DoraError {
         /// The patterns.
         patterns: [String; 2],
     },
-    /// A model names two linear layers alike.
+    /// A model names two layers alike.
     #[error(
-        "the model gives the path `{path}` to more than one linear layer; its `DoraTargets` \
+        "the model gives the path `{path}` to more than one layer; its `DoraTargets` \
          implementation must name each layer once"
     )]
     DuplicatePath {
         /// The path.
         path: String,
+    },
+    /// Adapters are for layers that the model does not have.
+    #[error(
+        "expected adapters for layers of this model, found some for {}; put them on the model \
+         that they were made for; layers of this model: {}",
+        unknown.join(", "),
+        available.join(", ")
+    )]
+    UnknownLayers {
+        /// The paths that lead nowhere.
+        unknown: Vec<String>,
+        /// The paths of the model's layers.
+        available: Vec<String>,
+    },
+    /// An adapter is for a layer of another kind.
+    #[error(
+        "layer `{path}`: expected an adapter of {expected}, found one of {found}; put adapters on \
+         the model that they were made for"
+    )]
+    OtherKind {
+        /// The layer.
+        path: String,
+        /// What it is.
+        expected: &'static str,
+        /// What the adapter was made for.
+        found: &'static str,
+    },
+    /// A set has no adapter of this name.
+    #[error(
+        "expected the name of an adapter, found `{name}`; the set has: {}",
+        available.join(", ")
+    )]
+    UnknownAdapter {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+    /// A set has an adapter of this name already.
+    #[error(
+        "expected a new name for an adapter, found `{name}`, which the set has; choose another"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// An adapter for no layer.
+    #[error(
+        "adapter `{name}`: expected adapters for some layer, found none; attach some to the model \
+         before taking them"
+    )]
+    NoAdapters {
+        /// The name it was to have.
+        name: String,
+    },
+    /// A model carries other adapters than its set knows of.
+    #[error(
+        "expected adapters on the layers [{}] of the model ({}), found them on [{}]; switch the \
+         model that the set was last used with, and change its adapters through the set only",
+        expected.join(", "),
+        match active {
+            Some(active) => format!("`{active}` is active"),
+            None => "no adapter is active".to_owned(),
+        },
+        found.join(", ")
+    )]
+    OtherLayers {
+        /// The active adapter's name.
+        active: Option<String>,
+        /// The paths of its layers.
+        expected: Vec<String>,
+        /// The paths of the model's adapted layers.
+        found: Vec<String>,
     },
 }

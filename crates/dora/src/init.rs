@@ -1,6 +1,6 @@
 //! Initial values, drawn on the host from a stream.
 
-use burn::tensor::{DType, Tensor, backend::Backend};
+use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use dacapo_rng::Stream;
 
 use crate::math::from_host;
@@ -15,24 +15,34 @@ pub(crate) fn uniform<B: Backend, const D: usize>(
     dtype: DType,
     device: &B::Device,
 ) -> Tensor<B, D> {
-    let values: Vec<f64> = (0..shape.iter().product())
-        .map(|_| (2.0 * stream.uniform_f64() - 1.0) * bound)
-        .collect();
-    from_host(values, shape, dtype, device)
+    let draw = || (2.0 * stream.uniform_f64() - 1.0) * bound;
+    drawn(shape, draw, dtype, device)
 }
 
-/// Normal of mean 0, an element after the other in row-major order, in f64 as [`uniform`].
+/// Normal with mean 0 and deviation 1, two draws an element in row-major order.
+/// Drawn in f64, as [`uniform`].
 pub(crate) fn normal<B: Backend, const D: usize>(
     shape: [usize; D],
-    deviation: f64,
     stream: &mut Stream,
     dtype: DType,
     device: &B::Device,
 ) -> Tensor<B, D> {
-    let values: Vec<f64> = (0..shape.iter().product())
-        .map(|_| stream.normal_f64() * deviation)
-        .collect();
+    drawn(shape, || stream.normal_f64(), dtype, device)
+}
+
+fn drawn<B: Backend, const D: usize>(
+    shape: [usize; D],
+    mut draw: impl FnMut() -> f64,
+    dtype: DType,
+    device: &B::Device,
+) -> Tensor<B, D> {
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| draw()).collect();
     from_host(values, shape, dtype, device)
+}
+
+/// The backend's own float type.
+pub(crate) fn default_dtype<B: Backend>(device: &B::Device) -> DType {
+    Tensor::<B, 1>::from_data(TensorData::new(vec![0.0_f32], [1]), device).dtype()
 }
 
 /// The bound of He et al.'s ("Delving Deep into Rectifiers", 2015) uniform

@@ -1,10 +1,10 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 use dacapo_ops::{Precision, linear};
 use dacapo_rng::{DropoutKey, Stream};
 
-use crate::init::{kaiming_bound, uniform};
+use crate::init::{default_dtype, kaiming_bound, uniform};
 use crate::math::constant;
 use crate::merged::MergedWeight;
 use crate::{DoraAdapter, DoraConfig, DoraError};
@@ -22,7 +22,7 @@ pub struct DoraLinear<B: Backend> {
     pub bias: Option<Param<Tensor<B, 1>>>,
     /// The adapter, once attached.
     pub adapter: Option<DoraAdapter<B>>,
-    merged: MergedWeight<B>,
+    pub(crate) merged: MergedWeight<B>,
     #[module(skip)]
     precision: Precision,
 }
@@ -250,8 +250,4 @@ impl<B: Backend> DoraLinear<B> {
             bias: self.bias,
         }
     }
-}
-
-fn default_dtype<B: Backend>(device: &B::Device) -> DType {
-    Tensor::<B, 1>::from_data(TensorData::new(vec![0.0_f32], [1]), device).dtype()
 }

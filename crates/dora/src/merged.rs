@@ -13,9 +13,9 @@ use burn::tensor::{
 /// from: loading a record and mapping over the parameters both drop it, after
 /// which the layer computes from its adapter again.
 #[derive(Debug, Clone)]
-pub struct MergedWeight<B: Backend>(pub(crate) Option<Tensor<B, 2>>);
+pub struct MergedWeight<B: Backend, const D: usize = 2>(pub(crate) Option<Tensor<B, D>>);
 
-impl<B: Backend> Module<B> for MergedWeight<B> {
+impl<B: Backend, const D: usize> Module<B> for MergedWeight<B, D> {
     type Record = EmptyRecord;
 
     fn collect_devices(&self, devices: Devices<B>) -> Devices<B> {
@@ -45,8 +45,8 @@ impl<B: Backend> Module<B> for MergedWeight<B> {
     }
 }
 
-impl<B: AutodiffBackend> AutodiffModule<B> for MergedWeight<B> {
-    type InnerModule = MergedWeight<B::InnerBackend>;
+impl<B: AutodiffBackend, const D: usize> AutodiffModule<B> for MergedWeight<B, D> {
+    type InnerModule = MergedWeight<B::InnerBackend, D>;
 
     fn valid(&self) -> Self::InnerModule {
         MergedWeight(self.0.clone().map(Tensor::inner))
@@ -57,11 +57,11 @@ impl<B: AutodiffBackend> AutodiffModule<B> for MergedWeight<B> {
     }
 }
 
-impl<B: Backend> ModuleDisplayDefault for MergedWeight<B> {
+impl<B: Backend, const D: usize> ModuleDisplayDefault for MergedWeight<B, D> {
     fn content(&self, content: Content) -> Option<Content> {
         let state = if self.0.is_some() { "yes" } else { "no" };
         content.add_formatted(&state.to_owned()).optional()
     }
 }
 
-impl<B: Backend> ModuleDisplay for MergedWeight<B> {}
+impl<B: Backend, const D: usize> ModuleDisplay for MergedWeight<B, D> {}

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, backend::Backend};
 use dacapo_ops::{MergeInputs, Precision};
 use dacapo_rng::Stream;
 
-use crate::adapter::updated_norm;
+use crate::adapter::{finite_norm, updated_norm};
 use crate::decompose::{principal, triangular};
 use crate::init::{kaiming_bound, normal, uniform};
 use crate::math::{channel_norm, constant, from_host, low_rank, norm_dtype, to_dtype};
@@ -38,17 +38,8 @@ impl<B: Backend> DoraAdapter<B> {
         let weight = constant(weight);
         let [d_in, d_out] = weight.dims();
         config.check_for(path, d_in, d_out)?;
-        let base_norm = channel_norm(weight.clone().cast(norm_dtype(weight.dtype())));
-        let host = base_norm.clone().into_data().convert::<f64>();
-        let bad = host.iter::<f64>().enumerate().find(|(_, n)| !n.is_finite());
-        if let Some((channel, norm)) = bad {
-            let path = path.to_owned();
-            return Err(DoraError::NonFiniteNorm {
-                path,
-                channel,
-                norm,
-            });
-        }
+        let norm = channel_norm(weight.clone().cast(norm_dtype(weight.dtype())));
+        let base_norm = finite_norm(norm.reshape([d_out]), path)?;
 
         let (lora_a, lora_b) = match (config.flavour, config.init.takes_from_base()) {
             (Flavour::ClipHba, _) => clip_hba_factors(&weight, config, stream),
@@ -61,19 +52,8 @@ impl<B: Backend> DoraAdapter<B> {
         };
         let magnitude = match config.flavour {
             Flavour::Lora => None,
-            Flavour::ClipHba => Some(base_norm.reshape([d_out])),
-            // As the first forward pass computes it, zero update included, so that the backend
-            // reduces the same layout and m/n is 1 to the bit.
-            Flavour::Peft => {
-                let inputs = MergeInputs {
-                    weight: base.clone(),
-                    lora_a: lora_a.clone(),
-                    lora_b: lora_b.clone(),
-                    magnitude: base_norm.reshape([d_out]),
-                };
-                let norm = updated_norm(inputs, config, Precision::F32);
-                Some(norm.reshape([d_out]))
-            }
+            Flavour::ClipHba => Some(base_norm),
+            Flavour::Peft => Some(first_norm(&base, &lora_a, &lora_b, config)),
         };
         let adapter = Self {
             magnitude: magnitude.map(Param::from_tensor),
@@ -87,6 +67,26 @@ impl<B: Backend> DoraAdapter<B> {
     }
 }
 
+/// ‖V‖ `[out]` as the first forward pass computes it, the update of zeros included, so that the
+/// backend reduces the same layout and m/n is 1 to the bit.
+pub(crate) fn first_norm<B: Backend>(
+    base: &Tensor<B, 2>,
+    lora_a: &Tensor<B, 2>,
+    lora_b: &Tensor<B, 2>,
+    config: &DoraConfig,
+) -> Tensor<B, 1> {
+    let d_out = base.dims()[1];
+    let wide = norm_dtype(base.dtype());
+    let inputs = MergeInputs {
+        weight: base.clone(),
+        lora_a: lora_a.clone(),
+        lora_b: lora_b.clone(),
+        // The norm does not depend on it.
+        magnitude: Tensor::zeros([d_out], (&base.device(), wide.into())),
+    };
+    updated_norm(inputs, config, Precision::F32).reshape([d_out])
+}
+
 fn drawn_factors<B: Backend>(
     weight: &Tensor<B, 2>,
     config: &DoraConfig,
@@ -97,7 +97,7 @@ fn drawn_factors<B: Backend>(
     let lora_a = match config.init {
         AdapterInit::Gaussian => {
             let deviation = 1.0 / rank as f64;
-            normal([rank, d_in], deviation, stream, dtype, &device)
+            normal([rank, d_in], stream, dtype, &device).mul_scalar(deviation)
         }
         _ => uniform([rank, d_in], kaiming_bound(d_in), stream, dtype, &device),
     };

@@ -6,7 +6,7 @@ use burn::module::Param;
 use burn::tensor::{DType, Tensor};
 use common::golden::{golden, tensor};
 use common::*;
-use dacapo_dora::{AdapterInit, DoraConfig, DoraLinear, Flavour};
+use dacapo_dora::{AdapterInit, DoraConfig, DoraEmbedding, DoraFusedLinear, DoraLinear, Flavour};
 
 const TAKEN: [AdapterInit; 2] = [AdapterInit::Pissa, AdapterInit::Olora];
 
@@ -205,4 +205,37 @@ fn magnitude_is_accepted_where_the_flavour_has_none() {
         message.contains("`fc`") && message.contains("none is given"),
         "{message}"
     );
+}
+
+#[test]
+fn beginning_is_ignored_by_layers_without_it() {
+    let device = device();
+    for init in [
+        AdapterInit::Gaussian,
+        AdapterInit::Pissa,
+        AdapterInit::Olora,
+    ] {
+        let config = starting(Flavour::Peft, init, 2);
+        let mut stream = stream("init");
+        let tokens = DoraEmbedding::<Plain>::init(6, 4, &mut common::stream("w"), &device);
+        let message = tokens
+            .attach(&config, "tokens", &mut stream)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("`tokens`") && message.contains(init.name()),
+            "{message}"
+        );
+        assert_eq!(stream.position(), 0);
+    }
+    for init in TAKEN {
+        let parts = [("q", 4), ("k", 4)];
+        let fused =
+            DoraFusedLinear::<Plain>::init(6, &parts, false, &mut stream("w"), &device).unwrap();
+        let config = starting(Flavour::Peft, init, 2);
+        let message = fused
+            .attach("q", &config, "qkv.q", &mut stream("init"))
+            .unwrap_err();
+        assert!(message.to_string().contains(init.name()), "{message}");
+    }
 }

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use common::bert::{config, frozen, golden, minilm, pretrained, sentences};
 use common::{DEVICE, Train, assert_close, formula, load, numbers};
-use dacapo_dora::{DoraConfig, DoraTargets, Flavour, attach_matching};
+use dacapo_dora::{AdapterInit, DoraConfig, DoraTargets, Flavour, attach_matching};
 use dacapo_models::{
     Bert, BertConfig, Cut, ModelsError, SentenceTokenizer, Sentences, read_bert_config,
     read_bert_weights,
@@ -190,6 +190,8 @@ fn attached_adapter_changes_the_output_or_trains_the_base() {
         rank: 3,
         alpha: 6.0,
         dropout: 0.0,
+        rslora: false,
+        init: AdapterInit::Kaiming,
     };
     let targets = ["blocks.1.attn.*".to_owned()];
     let stream = &mut Stream::named(7, "init");

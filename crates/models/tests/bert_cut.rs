@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use common::bert::{frozen, sentences};
 use common::{DEVICE, Train};
-use dacapo_dora::{DoraConfig, Flavour, attach_matching};
+use dacapo_dora::{AdapterInit, DoraConfig, Flavour, attach_matching};
 use dacapo_models::{Bert, Cut, Sentences};
 use dacapo_prefix::{FrozenPrefix, Limits, PrefixCache, Samples, SplitForward};
 use dacapo_rng::{DropoutKey, Stream};
@@ -116,6 +116,8 @@ fn adapted(pattern: &str) -> (Bert<Train>, BTreeSet<String>) {
         rank: 3,
         alpha: 6.0,
         dropout: 0.2,
+        rslora: false,
+        init: AdapterInit::Kaiming,
     };
     let stream = &mut Stream::named(7, "init");
     let patterns = [pattern.to_owned()];

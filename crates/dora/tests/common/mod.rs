@@ -1,13 +1,14 @@
 //! What the tests share.
 #![allow(dead_code)]
 
+pub mod differences;
 pub mod golden;
 
 use burn::backend::Autodiff;
-use burn::module::Param;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use burn_flex::{Flex, FlexDevice};
-use dacapo_dora::{AdapterInit, DoraConfig, DoraLinear, Flavour};
+use dacapo_dora::{AdapterInit, DoraAdapter, DoraConfig, DoraLinear, Flavour};
 use dacapo_rng::Stream;
 
 pub type Plain = Flex;
@@ -89,4 +90,40 @@ pub fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
         }
     });
     if worst == 0.0 { 0.0 } else { worst / scale }
+}
+
+/// The float parameters' paths and bits, in the module's order.
+pub fn tensors<M: Module<Plain>>(module: &M) -> Vec<(String, Vec<u8>)> {
+    #[derive(Default)]
+    struct Tensors(Vec<String>, Vec<(String, Vec<u8>)>);
+    impl ModuleVisitor<Plain> for Tensors {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<Plain, D>>) {
+            self.1.push((self.0.join("."), bits(param.val())));
+        }
+    }
+    let mut tensors = Tensors::default();
+    module.visit(&mut tensors);
+    tensors.1
+}
+
+/// The paths of a module's float parameters, in its order.
+pub fn paths<M: Module<Plain>>(module: &M) -> Vec<String> {
+    tensors(module).into_iter().map(|(path, _)| path).collect()
+}
+
+/// What `run` gives in a pool of so many threads.
+pub fn in_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("threads").install(run)
+}
+
+/// m of an adapter of DoRA.
+pub fn magnitude<B: Backend>(adapter: &DoraAdapter<B>) -> Tensor<B, 1> {
+    adapter.magnitude.as_ref().expect("of DoRA").val()
 }
