@@ -19,7 +19,7 @@
 //!
 //! # What this crate does not do
 //! Nothing here trains: [`trainer`] does. The modules [`config`], [`ablation`], [`compute`], [`job`],
-//! [`digits`], [`clip_hba`] and [`cli`]
+//! [`digits`], [`clip_hba`], [`sentences`] and [`cli`]
 //! only set it up, show it and read clock, environment and terminal for it.
 
 pub mod ablation;
@@ -29,9 +29,12 @@ pub mod compute;
 pub mod config;
 pub mod digits;
 mod error;
+mod heldout;
 mod identity;
 pub mod job;
 mod prefix_keeping;
+mod regression_targets;
+pub mod sentences;
 mod setup;
 
 pub use dacapo_dora as dora;

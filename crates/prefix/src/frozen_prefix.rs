@@ -42,6 +42,11 @@ impl<B: Backend> FrozenPrefix<B> {
         self.trainable = trainable;
     }
 
+    /// The paths that [`prepare`](Self::prepare) was told of.
+    pub fn trainable(&self) -> &BTreeSet<String> {
+        &self.trainable
+    }
+
     /// Where `model` is cut, if anything comes before its first trainable tensor.
     pub fn cut<C: Backend, const D: usize, M: SplitForward<C, D>>(
         &self,

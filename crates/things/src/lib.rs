@@ -64,6 +64,7 @@
 mod decode;
 mod error;
 mod names;
+mod object_name;
 mod resize;
 mod split;
 mod stand_in;
@@ -72,6 +73,7 @@ mod things_images;
 mod write_stand_ins;
 
 pub use error::ThingsError;
+pub use object_name::object_name;
 pub use split::Split;
 pub use stand_in::stand_in;
 pub use targets::Targets;

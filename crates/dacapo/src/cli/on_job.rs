@@ -3,7 +3,8 @@
 use dacapo_models::{ConvNet, Vit};
 
 use crate::{
-    CliError, clip_hba::ClipSession, compute::Compute, config::ModelKind, digits::Session, job::Job,
+    CliError, clip_hba::ClipSession, compute::Compute, config::ModelKind, digits::Session,
+    job::Job, sentences::SentenceSession,
 };
 
 /// Something that can be done with any job.
@@ -25,5 +26,6 @@ pub(crate) fn on_job<B: Compute, W: OnJob>(
         ModelKind::Vit => work.run::<B, Session<B, Vit<B>>>(device),
         ModelKind::ConvNet => work.run::<B, Session<B, ConvNet<B>>>(device),
         ModelKind::Clip => work.run::<B, ClipSession<B>>(device),
+        ModelKind::Bert => work.run::<B, SentenceSession<B>>(device),
     }
 }

@@ -25,12 +25,14 @@ pub(crate) fn announcement<B: Compute, J: Job<B>>(
             let layers = trainer
                 .trainable()
                 .keys()
-                .filter(|path| path.ends_with(".magnitude"))
+                .filter(|path| path.ends_with(".adapter.lora_a"))
                 .count();
-            format!(
-                "DoRA of rank {} on {layers} linear layers",
-                config.adapt.rank
-            )
+            let kind = match config.adapt.flavour.has_magnitude() {
+                true => "DoRA",
+                false => "LoRA",
+            };
+            let rank = config.adapt.rank;
+            format!("{kind} of rank {rank} on {layers} linear layers")
         }
     };
     let mut out = format!(
@@ -145,9 +147,10 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
             _ => {
                 let half = (step / 2).max(1);
                 // A run's own configuration can be trained again.
-                let (train, of) = match self.config.clip {
-                    Some(_) => (format!("train {root}/config.toml"), ""),
-                    None => ("train".to_owned(), " (default settings)"),
+                let own = self.config.clip.is_some() || self.config.sentences.is_some();
+                let (train, of) = match own {
+                    true => (format!("train {root}/config.toml"), ""),
+                    false => ("train".to_owned(), " (default settings)"),
                 };
                 writeln!(
                     out,

@@ -278,7 +278,7 @@ fn stored(folder: &RunFolder) -> Result<(RunConfig, TrainerRecord), CliError> {
 
 /// Refuses now what could not be written when the run ends.
 fn check_save(path: &Path, kind: ModelKind) -> Result<(), CliError> {
-    if kind == ModelKind::Clip {
+    if matches!(kind, ModelKind::Clip | ModelKind::Bert) {
         return Err(no_base());
     }
     if path.exists() {

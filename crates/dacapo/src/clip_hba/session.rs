@@ -139,7 +139,10 @@ impl<B: Compute> Job<B> for ClipSession<B> {
 }
 
 pub(crate) fn no_base() -> CliError {
-    CliError::input("a CLIP is no base of the built-in job", "Leave --save out")
+    CliError::input(
+        "this model is no base of the built-in job",
+        "Leave --save out",
+    )
 }
 
 fn set_up<B: Compute>(
@@ -192,6 +195,7 @@ fn check(config: &RunConfig) -> Result<(), CliError> {
         (!data.classes.is_empty(), "data.classes"),
         (data.limit > 0, "data.limit"),
         (data.augment != Augment::None, "data.augment"),
+        (config.sentences.is_some(), "the section [sentences]"),
     ];
     match passed_over.iter().find(|(wrong, _)| *wrong) {
         None => Ok(()),

@@ -26,7 +26,10 @@ use super::{
     prompts::read_prompts,
     split_file::read_split,
 };
-use crate::{CliError, config::ClipHbaConfig, prefix_keeping::PrefixKeeping};
+use crate::{
+    CliError, config::ClipHbaConfig, heldout::Heldout, prefix_keeping::PrefixKeeping,
+    regression_targets::RegressionTargets,
+};
 
 /// Images in one pass of an evaluation.
 const EVALUATION_BATCH: usize = 64;
@@ -38,7 +41,7 @@ pub struct ClipTask<B: AutodiffBackend> {
     /// The images' hash, which names them as a set.
     images_hash: String,
     /// `[images, prompts]`.
-    targets: Vec<f32>,
+    targets: RegressionTargets,
     split: Split,
     texts: TokenBatch,
     rsa: Option<Rsa>,
@@ -76,36 +79,13 @@ impl<B: AutodiffBackend> ClipTask<B> {
             Some(path) => read_split(Path::new(path), targets.len())?,
             None => Split::new(split_seed, targets.len(), config.train_fraction)?,
         };
-        let heldout = match (&config.rsa_targets, &config.rsa_rdm) {
-            (Some(targets), Some(rdm)) => Some((Targets::read_things_csv(targets)?, rdm)),
-            (None, None) => None,
-            _ => {
-                return Err(CliError::input(
-                    "of clip.rsa_targets and clip.rsa_rdm one is missing",
-                    "Give both for the behavioural RSA, or neither",
-                ));
-            }
-        };
-        let heldout = heldout.map(|(targets, rdm)| {
-            let reference = match Path::new(rdm).extension().is_some_and(|end| end == "csv") {
-                true => Rdm::read_csv(rdm)?,
-                false => Rdm::read_mat(rdm, None)?,
-            };
-            if reference.size() != targets.len() {
-                return Err(CliError::input(
-                    format!(
-                        "clip.rsa_rdm has {} rows, but clip.rsa_targets {} images",
-                        reference.size(),
-                        targets.len()
-                    ),
-                    "Give a matrix and a table of the same images in the same order",
-                ));
-            }
-            Ok((targets, reference))
-        });
-        let heldout = heldout.transpose()?;
+        let heldout = Heldout::read(
+            "clip",
+            config.rsa_targets.as_deref(),
+            config.rsa_rdm.as_deref(),
+        )?;
 
-        let total = targets.len() + heldout.as_ref().map_or(0, |(targets, _)| targets.len());
+        let total = targets.len() + heldout.as_ref().map_or(0, |heldout| heldout.targets.len());
         let mut load = |names: &[String], before: usize| {
             let progress = |done, _| progress(before + done, total);
             ThingsImages::load(&config.images, names, sizes.image_size, threads, progress)
@@ -113,7 +93,10 @@ impl<B: AutodiffBackend> ClipTask<B> {
         let images = load(targets.names(), 0)?;
         let rsa = match heldout {
             None => None,
-            Some((heldout, reference)) => {
+            Some(Heldout {
+                targets: heldout,
+                reference,
+            }) => {
                 let images = load(heldout.names(), targets.len())?;
                 Some(Rsa {
                     images_hash: images.fingerprint(),
@@ -125,7 +108,7 @@ impl<B: AutodiffBackend> ClipTask<B> {
         Ok(Self {
             images_hash: images.fingerprint(),
             images: Arc::new(images),
-            targets: targets.values().iter().map(|value| *value as f32).collect(),
+            targets: RegressionTargets::new(&targets),
             split,
             texts,
             rsa,
@@ -186,15 +169,6 @@ impl<B: AutodiffBackend> ClipTask<B> {
         Tensor::from_data(TensorData::new(pixels, shape), &self.device)
     }
 
-    /// The targets of these images, row by row.
-    fn targets_of(&self, indices: &[usize]) -> Vec<f32> {
-        let width = self.texts.len();
-        let rows = indices.iter();
-        rows.flat_map(|index| &self.targets[index * width..][..width])
-            .copied()
-            .collect()
-    }
-
     /// In `targets` those to learn in a disturbed step; the images to see, if they are not
     /// those of the examples, which are of the shape of `original`.
     fn perturb(
@@ -203,18 +177,8 @@ impl<B: AutodiffBackend> ClipTask<B> {
         original: impl FnOnce() -> Tensor<B, 4>,
         targets: &mut Vec<f32>,
     ) -> Option<Tensor<B, 4>> {
+        self.targets.perturb(perturbation, targets);
         match perturbation.kind {
-            PerturbationKind::LabelShuffle => {
-                let rows: Vec<&[f32]> = targets.chunks(self.texts.len()).collect();
-                let order = perturbation.order(rows.len());
-                *targets = order.iter().flat_map(|row| rows[*row]).copied().collect();
-                None
-            }
-            PerturbationKind::RandomTargets => {
-                let (mean, deviation) = self.target_distribution();
-                *targets = perturbation.normal(targets.len(), mean, deviation);
-                None
-            }
             PerturbationKind::ImageNoise => {
                 let shape = original().dims();
                 let values = perturbation.normal(shape.iter().product(), 0.0, 1.0);
@@ -226,18 +190,9 @@ impl<B: AutodiffBackend> ClipTask<B> {
             PerturbationKind::UniformImages => {
                 Some(Tensor::full(original().dims(), 0.5, &self.device))
             }
-            // The trainer's own.
+            // Of the targets, or the trainer's own.
             _ => None,
         }
-    }
-
-    /// Mean and standard deviation (of the population) of every value of every target.
-    fn target_distribution(&self) -> (f64, f64) {
-        let values = || self.targets.iter().map(|value| f64::from(*value));
-        let count = self.targets.len() as f64;
-        let mean = values().sum::<f64>() / count;
-        let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-        (mean, libm::sqrt(variance))
     }
 
     /// Logits of every one of `indices`, row by row, in evaluation mode.
@@ -334,7 +289,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.images_hash.as_bytes());
-        for value in &self.targets {
+        for value in self.targets.values() {
             hasher.update(&value.to_le_bytes());
         }
         for part in [self.split.train(), self.split.test()] {
@@ -366,7 +321,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     ) -> Result<Tensor<B, 1>, TaskError> {
         let examples = examples.iter().map(|index| self.split.train()[*index]);
         let examples: Vec<usize> = examples.collect();
-        let mut targets = self.targets_of(&examples);
+        let mut targets = self.targets.of(&examples);
         let mut images = None;
         if let Some(perturbation) = &mut context.perturbation {
             let original = || self.batch(&self.images, &examples);
@@ -384,7 +339,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
     ) -> Result<BTreeMap<String, f64>, TaskError> {
         let test = self.split.test();
         let predictions = self.predictions(model, &self.images_hash, &self.images, test)?;
-        let targets = self.targets_of(test);
+        let targets = self.targets.of(test);
         let errors = predictions.iter().zip(&targets);
         let sum: f64 = errors
             .map(|(found, target)| (found - f64::from(*target)).powi(2))

@@ -11,6 +11,7 @@ mod model_config;
 mod model_kind;
 mod run_config;
 mod seed_config;
+mod sentences_config;
 mod sweep_plan;
 mod train_config;
 
@@ -25,5 +26,6 @@ pub use model_config::ModelConfig;
 pub use model_kind::ModelKind;
 pub use run_config::RunConfig;
 pub use seed_config::SeedConfig;
+pub use sentences_config::SentencesConfig;
 pub use sweep_plan::{SweepPlan, SweepPoint};
 pub use train_config::TrainConfig;

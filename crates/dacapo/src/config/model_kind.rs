@@ -11,4 +11,6 @@ pub enum ModelKind {
     ConvNet,
     /// OpenAI's CLIP on the THINGS data set, as `[clip]` says.
     Clip,
+    /// A BERT on the names of THINGS' objects, as `[sentences]` says.
+    Bert,
 }

@@ -3,7 +3,8 @@ use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig, Perturbation, Traine
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdaptConfig, AdaptMode, ClipHbaConfig, DataConfig, ModelConfig, SeedConfig, TrainConfig,
+    AdaptConfig, AdaptMode, ClipHbaConfig, DataConfig, ModelConfig, SeedConfig, SentencesConfig,
+    TrainConfig,
 };
 
 /// A whole run's configuration. Every key has a default; an unknown key is an error.
@@ -19,6 +20,9 @@ pub struct RunConfig {
     /// CLIP on THINGS, for the model `clip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<ClipHbaConfig>,
+    /// BERT on THINGS, for the model `bert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<SentencesConfig>,
     /// What is trained.
     pub adapt: AdaptConfig,
     /// AdamW or SGD.
@@ -44,6 +48,7 @@ impl Default for RunConfig {
             data: DataConfig::default(),
             model: ModelConfig::default(),
             clip: None,
+            sentences: None,
             adapt: AdaptConfig::default(),
             optimizer: adamw(6e-3),
             scheduler: ScheduleConfig::WarmupCosine {
@@ -140,6 +145,13 @@ impl RunConfig {
                 *path = Self::A_FILE.to_owned();
             }
             value["clip"] = serde_json::to_value(clip).expect("a configuration is plain data");
+        }
+        if let Some(mut sentences) = self.sentences.clone() {
+            for (_, path) in sentences.paths_mut() {
+                *path = Self::A_FILE.to_owned();
+            }
+            value["sentences"] =
+                serde_json::to_value(sentences).expect("a configuration is plain data");
         }
         if self.model.base_file().is_some() {
             value["model"]["base"] = Self::A_FILE.into();

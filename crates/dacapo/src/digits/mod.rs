@@ -11,6 +11,6 @@ pub use accuracy::Accuracy;
 pub use base_record::BaseRecord;
 pub use classifier::Classifier;
 pub use model::DigitsModel;
-pub(crate) use model::{architecture, no_clip};
+pub(crate) use model::{architecture, no_classifier};
 pub use session::Session;
 pub use task::DigitsTask;

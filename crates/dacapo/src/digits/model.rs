@@ -62,7 +62,7 @@ pub(crate) fn architecture(config: &ModelConfig) -> Result<Value, CliError> {
     let mut value = match config.kind {
         ModelKind::Vit => json!({ "kind": config.kind, "sizes": config.vit }),
         ModelKind::ConvNet => json!({ "kind": config.kind, "sizes": config.conv_net }),
-        ModelKind::Clip => return Err(no_clip()),
+        ModelKind::Clip | ModelKind::Bert => return Err(no_classifier(config.kind)),
     };
     if let Some(sizes) = value["sizes"].as_object_mut() {
         sizes.remove("dropout");
@@ -70,9 +70,16 @@ pub(crate) fn architecture(config: &ModelConfig) -> Result<Value, CliError> {
     Ok(value)
 }
 
-pub(crate) fn no_clip() -> CliError {
+/// Of a kind of model that another job trains.
+pub(crate) fn no_classifier(kind: ModelKind) -> CliError {
+    let (kind, section) = match kind {
+        ModelKind::Bert => ("bert", "sentences"),
+        _ => ("clip", "clip"),
+    };
     CliError::input(
-        "model.kind = \"clip\" is no classifier of digits",
-        "Train it with `dacapo train` and a [clip] section, or use \"vit\" or \"conv-net\"",
+        format!("model.kind = \"{kind}\" is no classifier of digits"),
+        format!(
+            "Train it with `dacapo train` and a [{section}] section, or use \"vit\" or \"conv-net\""
+        ),
     )
 }

@@ -8,7 +8,7 @@ use dacapo_trainer::{
 };
 
 use super::accuracy::verdict;
-use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture, no_clip};
+use super::{Accuracy, BaseRecord, DigitsModel, DigitsTask, architecture, no_classifier};
 use crate::{
     CliError,
     compute::Compute,
@@ -143,10 +143,14 @@ fn set_up<B: Compute, M: DigitsModel<B>>(
     config: &RunConfig,
     device: &B::Device,
 ) -> Result<(DigitsSetup<B, M>, Vec<u8>), CliError> {
-    if config.clip.is_some() {
+    let sections = [
+        ("clip", "clip", config.clip.is_some()),
+        ("sentences", "bert", config.sentences.is_some()),
+    ];
+    if let Some((section, kind, _)) = sections.iter().find(|(_, _, given)| *given) {
         return Err(CliError::input(
-            "the section [clip] has no meaning for this model",
-            "Leave it out, or set model.kind = \"clip\"",
+            format!("the section [{section}] has no meaning for this model"),
+            format!("Leave it out, or set model.kind = \"{kind}\""),
         ));
     }
     let task = DigitsTask::new(&config.data, device.clone())?;
@@ -187,7 +191,7 @@ fn resolve<B: Compute, M: DigitsModel<B>>(
 /// Refuses a model that the images or their labels do not fit.
 fn check_sizes(model: &ModelConfig, needed: usize) -> Result<(), CliError> {
     let (section, image_size, classes) = match model.kind {
-        ModelKind::Clip => return Err(no_clip()),
+        ModelKind::Clip | ModelKind::Bert => return Err(no_classifier(model.kind)),
         ModelKind::Vit => ("vit", model.vit.image_size, model.vit.classes),
         ModelKind::ConvNet => (
             "conv_net",

@@ -1,0 +1,13 @@
+//! A BERT fine-tuned to human similarity judgements of objects, from their names.
+
+mod figures;
+mod regressor;
+mod ridge;
+mod session;
+mod task;
+
+pub use figures::Figures;
+pub use regressor::SentenceRegressor;
+pub use ridge::Ridge;
+pub use session::SentenceSession;
+pub use task::SentenceTask;
