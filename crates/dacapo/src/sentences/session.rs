@@ -113,7 +113,8 @@ impl<B: Compute> Job<B> for SentenceSession<B> {
         let before = model::<B>(config, task, &mut rng, self.trainer.device())?;
         let plain = before.valid();
         let (alpha, ridge) = task.ridge(&plain.encoder, &ALPHAS).map_err(failed)?;
-        let start = task.figures(&plain).map_err(failed)?;
+        // The head begins with one prediction for all, which no RSA can compare.
+        let start = task.valid_figures(&plain).map_err(failed)?;
         let mut tensors = module_tensors(&plain);
         tensors.extend(best.adapters.clone());
         tensors.extend(best.buffers.clone());

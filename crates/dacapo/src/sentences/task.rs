@@ -227,22 +227,33 @@ impl<B: AutodiffBackend> SentenceTask<B> {
     /// How good the model is.
     ///
     /// # Errors
-    /// Those of the rows' cache and of the RSA.
+    /// Those of the rows' cache and of the RSA, for which a model must tell objects apart.
     pub fn figures(
+        &self,
+        model: &SentenceRegressor<B::InnerBackend>,
+    ) -> Result<Figures, TaskError> {
+        let figures = self.valid_figures(model)?;
+        match &self.rsa {
+            None => Ok(figures),
+            Some((set, reference)) => {
+                let predictions = self.predictions(model, set, &set.all())?;
+                Ok(figures.with_rsa(&predictions, Targets::DIMENSIONS, reference)?)
+            }
+        }
+    }
+
+    /// The same without RSA.
+    ///
+    /// # Errors
+    /// Those of the rows' cache.
+    pub fn valid_figures(
         &self,
         model: &SentenceRegressor<B::InnerBackend>,
     ) -> Result<Figures, TaskError> {
         let test = self.split.test();
         let predictions = self.predictions(model, &self.set, test)?;
-        let (targets, width) = (self.targets.of(test), Targets::DIMENSIONS);
-        let figures = Figures::of(&predictions, &targets, width);
-        match &self.rsa {
-            None => Ok(figures),
-            Some((set, reference)) => {
-                let predictions = self.predictions(model, set, &set.all())?;
-                Ok(figures.with_rsa(&predictions, width, reference)?)
-            }
-        }
+        let targets = self.targets.of(test);
+        Ok(Figures::of(&predictions, &targets, Targets::DIMENSIONS))
     }
 
     /// How good a [`Ridge`](super::Ridge) on the embeddings of `encoder` is, and its penalty, which the
