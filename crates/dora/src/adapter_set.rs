@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::backend::Backend;
 
@@ -38,15 +38,17 @@ use crate::{Adapters, DoraError, DoraTargets, put_adapters, take_adapters};
 /// ```
 #[derive(Debug, Clone)]
 pub struct AdapterSet<B: Backend> {
-    adapters: BTreeMap<String, Place<B>>,
+    /// All but the active one.
+    held: BTreeMap<String, Adapters<B>>,
+    active: Option<Active>,
 }
 
-/// Where an adapter is.
+/// The adapter that is in the model.
 #[derive(Debug, Clone)]
-enum Place<B: Backend> {
-    Here(Adapters<B>),
-    /// On the layers at these paths.
-    InModel(Vec<String>),
+struct Active {
+    name: String,
+    /// Of its layers, in alphabetical order.
+    paths: Vec<String>,
 }
 
 impl<B: Backend> Default for AdapterSet<B> {
@@ -59,7 +61,8 @@ impl<B: Backend> AdapterSet<B> {
     /// A set without adapters.
     pub fn new() -> Self {
         Self {
-            adapters: BTreeMap::new(),
+            held: BTreeMap::new(),
+            active: None,
         }
     }
 
@@ -69,26 +72,26 @@ impl<B: Backend> AdapterSet<B> {
     /// [`DoraError::NameTaken`], or [`DoraError::NoAdapters`] if they are for no layer.
     pub fn insert(&mut self, name: &str, adapters: Adapters<B>) -> Result<(), DoraError> {
         let name = name.to_owned();
-        if self.adapters.contains_key(&name) {
+        if self.names().any(|taken| taken == name) {
             return Err(DoraError::NameTaken { name });
         }
         if adapters.is_empty() {
             return Err(DoraError::NoAdapters { name });
         }
-        self.adapters.insert(name, Place::Here(adapters));
+        self.held.insert(name, adapters);
         Ok(())
     }
 
     /// All names, the active one among them, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.adapters.keys().map(String::as_str)
+        let held = self.held.keys().map(String::as_str);
+        let names: BTreeSet<&str> = held.chain(self.active()).collect();
+        names.into_iter()
     }
 
     /// The name of the adapter that is in the model.
     pub fn active(&self) -> Option<&str> {
-        let mut places = self.adapters.iter();
-        let (name, _) = places.find(|(_, place)| matches!(place, Place::InModel(_)))?;
-        Some(name)
+        self.active.as_ref().map(|active| active.name.as_str())
     }
 
     /// The model with the adapter `name` in place of the active one, which comes back
@@ -99,25 +102,30 @@ impl<B: Backend> AdapterSet<B> {
     /// of [`put_adapters`], after which no adapter is active and all are here. The
     /// model is gone then: a clone, which shares its tensors, costs nothing.
     pub fn activate<M: DoraTargets<B>>(&mut self, name: &str, model: M) -> Result<M, DoraError> {
-        if !self.adapters.contains_key(name) {
-            return Err(DoraError::UnknownAdapter {
-                name: name.to_owned(),
-                available: self.names().map(str::to_owned).collect(),
-            });
-        }
         if self.active() == Some(name) {
             return Ok(model);
         }
+        // Before the model loses what it has.
+        self.held(name)?;
         let model = self.deactivate(model)?;
-        let Some(place) = self.adapters.get_mut(name) else {
-            unreachable!("asked above")
-        };
-        let Place::Here(adapters) = place else {
-            unreachable!("none is in the model")
-        };
+        let adapters = self.held(name)?;
+        let paths = adapters.paths().map(str::to_owned).collect();
         let model = put_adapters(model, adapters)?;
-        *place = Place::InModel(adapters.paths().map(str::to_owned).collect());
+        self.held.remove(name);
+        self.active = Some(Active {
+            name: name.to_owned(),
+            paths,
+        });
         Ok(model)
+    }
+
+    fn held(&self, name: &str) -> Result<&Adapters<B>, DoraError> {
+        self.held
+            .get(name)
+            .ok_or_else(|| DoraError::UnknownAdapter {
+                name: name.to_owned(),
+                available: self.names().map(str::to_owned).collect(),
+            })
     }
 
     /// The model without adapters; the active one, if any, comes back here as the model
@@ -130,21 +138,17 @@ impl<B: Backend> AdapterSet<B> {
     pub fn deactivate<M: DoraTargets<B>>(&mut self, model: M) -> Result<M, DoraError> {
         let (model, taken) = take_adapters(model)?;
         let found: Vec<String> = taken.paths().map(str::to_owned).collect();
-        let active = self.active().map(str::to_owned);
-        let place = active.as_ref().and_then(|name| self.adapters.get_mut(name));
-        let expected = match &place {
-            Some(Place::InModel(paths)) => paths.as_slice(),
-            _ => &[],
-        };
+        let expected = self.active.as_ref().map(|active| active.paths.clone());
+        let expected = expected.unwrap_or_default();
         if found != expected {
             return Err(DoraError::OtherLayers {
-                expected: expected.to_vec(),
+                active: self.active().map(str::to_owned),
+                expected,
                 found,
-                active,
             });
         }
-        if let Some(place) = place {
-            *place = Place::Here(taken);
+        if let Some(active) = self.active.take() {
+            self.held.insert(active.name, taken);
         }
         Ok(model)
     }

@@ -205,7 +205,7 @@ impl<B: Backend> DoraFusedLinear<B> {
         }
     }
 
-    /// Each part as a layer of its own, sharing its tensors.
+    /// Each part as a layer of its own, for one use.
     pub(crate) fn layers(&self) -> Vec<DoraLinear<B>> {
         let (weight, d_in) = (self.weight.val(), self.d_in());
         let bias = self.bias.as_ref().map(Param::val);

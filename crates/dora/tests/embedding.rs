@@ -348,6 +348,12 @@ fn id_that_is_not_there_gets_a_gradient() {
 }
 
 #[test]
+#[should_panic(expected = "out of bounds")]
+fn id_beyond_the_vocabulary_is_looked_up() {
+    adapted::<Plain>(6, 4, F32).forward(ids(vec![6], [1, 1], &device()));
+}
+
+#[test]
 fn unmerging_or_detaching_leaves_a_trace() {
     let layer = adapted::<Plain>(40, 24, F32);
     let ids = || some_ids::<Plain>([7, 3], 40, &device());

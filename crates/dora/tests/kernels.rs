@@ -8,10 +8,14 @@ mod common;
 
 use burn::backend::Autodiff;
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
+use burn::nn::PaddingConfig2d;
+use burn::tensor::{DType, Int, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
 use common::golden::check;
 use common::{Ad, FLAVOURS, bits, config, layer, relative_error, stream, uniform, values};
-use dacapo_dora::{DoraAdapter, DoraLinear, Flavour, KeyedDropout};
+use dacapo_dora::{
+    ConvGeometry, DoraAdapter, DoraConv2d, DoraEmbedding, DoraFusedLinear, DoraLinear, Flavour,
+    KeyedDropout,
+};
 use dacapo_ops::{PlannedMatmul, Precision};
 use dacapo_rng::DropoutKey;
 
@@ -230,4 +234,137 @@ fn frozen_tensor_gets_a_gradient() {
     assert!(x.grad(&grads).is_some());
     let adapter = frozen.adapter.as_ref().expect("just attached");
     assert!(adapter.lora_b.val().grad(&grads).is_none());
+}
+
+/// Output, gradients of m, A and B, and the merged weight of an embedding, as numbers.
+fn embedding_results<B: AutodiffBackend>(device: &B::Device) -> Vec<(&'static str, Vec<f64>)> {
+    let base = layer::<B>(130, 24, false, F32, Some(3), device);
+    let base = DoraEmbedding::from_weight(base.weight);
+    let ids = TensorData::new(vec![0_i64, 129, 7, 7, 64, 129], [2, 3]);
+    let ids = Tensor::<B, 2, Int>::from_data(ids, device);
+    let before = bits(base.forward(ids.clone()));
+    let config = config(Flavour::Peft, 4, 0.0);
+    let layer = base.attach(&config, "layer", &mut stream("init"));
+    let mut layer = layer.expect("it can be attached");
+    assert_eq!(bits(layer.forward(ids.clone())), before, "attached");
+    assert_eq!(
+        bits(layer.clone().merge().forward(ids.clone())),
+        before,
+        "merged"
+    );
+
+    let adapter = layer.adapter.as_mut().expect("just attached");
+    adapter.lora_a = Param::from_tensor(uniform([4, 130], "a", F32, device));
+    let r = uniform::<B, 3>([2, 3, 24], "r", F32, device);
+    let y = layer.forward(ids);
+    let grads = (y.clone() * r).sum().backward();
+    let adapter = layer.adapter.as_ref().expect("just attached");
+    let magnitude = adapter.magnitude.val().grad(&grads).expect("tracked");
+    let lora_a = adapter.lora_a.val().grad(&grads).expect("tracked");
+    let lora_b = adapter.lora_b.val().grad(&grads).expect("tracked");
+    vec![
+        ("y", values(y)),
+        ("dm", values(magnitude)),
+        ("da", values(lora_a)),
+        ("db", values(lora_b)),
+        ("merged", values(layer.merged_weight())),
+    ]
+}
+
+/// The same of a convolution in groups, with dropout.
+fn conv_results<B: AutodiffBackend>(device: &B::Device) -> Vec<(&'static str, Vec<f64>)> {
+    let geometry = ConvGeometry {
+        padding: PaddingConfig2d::Explicit(1, 1, 1, 1),
+        groups: 2,
+        ..ConvGeometry::default()
+    };
+    let weight = uniform::<B, 4>([8, 3, 3, 3], "weight", F32, device);
+    let bias = Param::from_tensor(uniform([8], "bias", F32, device));
+    let base = DoraConv2d::from_params(Param::from_tensor(weight), Some(bias), geometry);
+    let x = uniform::<B, 4>([2, 6, 5, 7], "x", F32, device).require_grad();
+    let before = bits(base.forward(x.clone(), None));
+    let config = config(Flavour::Peft, 4, 0.3);
+    let layer = base.attach(&config, "layer", &mut stream("init"));
+    let mut layer = layer.expect("it can be attached");
+    let key = DropoutKey::new(7, "dropout", 3, 1);
+    let dropped = layer.forward(x.clone(), Some(&key));
+    assert_eq!(bits(dropped), before, "attached");
+    let merged = layer.clone().merge().forward(x.clone(), None);
+    assert_eq!(bits(merged), before, "merged");
+
+    let adapter = layer.adapter.as_mut().expect("just attached");
+    adapter.lora_b = Param::from_tensor(uniform([8, 2, 1, 1], "b", F32, device));
+    let r = uniform::<B, 4>([2, 8, 5, 7], "r", F32, device);
+    let y = layer.forward(x.clone(), Some(&key));
+    let grads = (y.clone() * r).sum().backward();
+    let adapter = layer.adapter.as_ref().expect("just attached");
+    let magnitude = adapter.magnitude.val().grad(&grads).expect("tracked");
+    let lora_a = adapter.lora_a.val().grad(&grads).expect("tracked");
+    let lora_b = adapter.lora_b.val().grad(&grads).expect("tracked");
+    vec![
+        ("y", values(y)),
+        ("dx", values(x.grad(&grads).expect("tracked"))),
+        ("dm", values(magnitude)),
+        ("da", values(lora_a)),
+        ("db", values(lora_b)),
+        ("merged", values(layer.merged_weight())),
+    ]
+}
+
+#[test]
+fn embedding_or_convolution_is_computed_otherwise() {
+    for (kind, found, wanted) in [
+        (
+            "embedding",
+            embedding_results::<GpuAd>(&Default::default()),
+            embedding_results::<Ad>(&common::device()),
+        ),
+        (
+            "convolution",
+            conv_results::<GpuAd>(&Default::default()),
+            conv_results::<Ad>(&common::device()),
+        ),
+    ] {
+        for ((name, found), (_, wanted)) in found.into_iter().zip(wanted) {
+            let error = relative_error(&found, &wanted);
+            assert!(error < 1e-5, "{kind}: {name} off by {error:e}");
+        }
+    }
+}
+
+#[test]
+fn fused_layer_differs_from_separate_ones() {
+    let device = Default::default();
+    let whole = layer::<Gpu>(34, 40, true, F32, Some(1), &device);
+    let parts = [("q", 24), ("k", 16)];
+    let weight = whole.weight.val();
+    let fused = DoraFusedLinear::from_params(whole.weight, whole.bias, &parts);
+    let mut fused = fused.expect("they make it up");
+    let x = uniform::<Gpu, 2>([9, 34], "x", F32, &device);
+    let mut expected = vec![];
+    let mut start = 0;
+    for (name, width) in parts {
+        let data = weight
+            .clone()
+            .slice([0..34, start..start + width])
+            .into_data();
+        let bias = fused.bias.as_ref().expect("with a bias").val();
+        let bias = bias.into_data().to_vec::<f32>().expect("f32");
+        let bias = Tensor::from_data(&bias[start..start + width], &device);
+        let part = Param::from_tensor(Tensor::from_data(data, &device));
+        let part = DoraLinear::<Gpu>::from_params(part, Some(Param::from_tensor(bias)));
+        start += width;
+        let config = config(Flavour::ClipHba, 4, 0.3);
+        let part = part.attach(&config, name, &mut stream(name));
+        let part = part.expect("it can be attached");
+        fused = (fused.attach(name, &config, name, &mut stream(name))).expect("it can, too");
+        expected.push(part);
+    }
+    let key = DropoutKey::new(7, "dropout", 3, 1);
+    for key in [None, Some(&key)] {
+        let found = fused.forward_parts(x.clone(), key);
+        for (found, part) in found.into_iter().zip(&expected) {
+            assert_eq!(bits(found), bits(part.forward(x.clone(), key)));
+        }
+    }
 }
