@@ -130,7 +130,13 @@ pub(crate) fn absolute(key: &str, path: &Path, next: &str) -> Result<String, Cli
             next,
         )
     })?;
-    Ok(absolute.to_string_lossy().into_owned())
+    // A text with replacement characters would lead elsewhere.
+    absolute.into_os_string().into_string().map_err(|path| {
+        CliError::input(
+            format!("{key}: {} is not UTF-8", path.display()),
+            "Rename the folder, or move the file to another one: config.toml holds the path as text",
+        )
+    })
 }
 
 /// Fills in the schedule's total: from then on it is a setting like any other, so that

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// `Flavour::ClipHba` has an initialisation of its own and takes `Kaiming` only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AdapterInit {

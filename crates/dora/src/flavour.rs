@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 /// Which of the published readings of DoRA a layer computes, or LoRA. The crate's
 /// documentation gives them in formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Flavour {

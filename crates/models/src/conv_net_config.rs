@@ -5,6 +5,7 @@ use crate::check::{dropout, positive};
 
 /// The sizes of a [`ConvNet`](crate::ConvNet).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvNetConfig {
     /// Pixels along a side of the square image.

@@ -7,6 +7,7 @@ use crate::{Activation, ModelsError};
 /// The sizes of a [`Vit`](crate::Vit). The defaults are those of the shipped
 /// digits model (about 136,000 parameters).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct VitConfig {
     /// Pixels along a side of the square image.

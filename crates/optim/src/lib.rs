@@ -75,6 +75,8 @@ mod patterns;
 mod pending_report;
 mod record_tensors;
 mod schedule;
+#[cfg(feature = "schema")]
+mod schema;
 mod sgd;
 mod step_report;
 mod values;

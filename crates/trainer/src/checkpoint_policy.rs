@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Always kept: the first, the one that `latest` names, the one that `best` names, and every
 /// one that a branch has pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointPolicy {
     /// Every so many optimizer steps; 0 for none.

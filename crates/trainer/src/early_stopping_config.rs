@@ -4,6 +4,7 @@ use crate::{Direction, TrainerError};
 
 /// When to stop for lack of improvement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStoppingConfig {
     /// Whether to stop at all. The best checkpoint is kept either way.

@@ -7,6 +7,7 @@ use crate::{PerturbationKind, TrainerError};
 /// Everything random in it comes from `Stream::keyed(seed, "perturbation", step)`, so that
 /// no other stream moves: after the window, data order and dropout are the undisturbed run's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Perturbation {
     /// What is done.

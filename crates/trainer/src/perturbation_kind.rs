@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a perturbation does to a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PerturbationKind {

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// When the optimizer's moments and step counters start afresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetOptimizer {
     /// One continuous run (scenario A).

@@ -36,7 +36,10 @@ pub(crate) fn folder() -> Option<PathBuf> {
         let path = PathBuf::from(std::env::var_os(name)?);
         path.is_absolute().then_some(path)
     };
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    let caches = absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        // Windows has neither.
+        .or_else(|| absolute("LOCALAPPDATA"))?;
     Some(caches.join("dacapo").join("kernels"))
 }
 

@@ -4,7 +4,10 @@ mod ablate;
 mod args;
 mod checkpoint_file;
 mod clock;
+mod completions;
+mod config;
 mod event_log;
+mod exit_code;
 mod export;
 mod fork;
 mod host_memory;
@@ -14,6 +17,7 @@ mod kept_memory;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
 mod lineage;
+mod man;
 mod observer;
 mod on_device;
 mod on_job;
@@ -74,10 +78,13 @@ pub fn main() -> i32 {
         Command::Report(args) => report::report(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
+        Command::Config(args) => config::config(args),
+        Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => man::man(args),
     };
     result.unwrap_or_else(|error| {
         // `eprintln!` would panic where nobody reads standard error any more.
         let _ = writeln!(std::io::stderr(), "dacapo: {error}");
-        2
+        exit_code::ERROR
     })
 }

@@ -93,17 +93,22 @@ pub(crate) fn write_config(root: &Path, config: &RunConfig) -> Result<(), CliErr
 
 /// The configuration as its file holds it.
 pub(crate) fn config_text(config: &RunConfig) -> Result<String, CliError> {
-    let text = toml::to_string_pretty(config).map_err(|error| {
-        CliError::input(
-            format!("the configuration cannot be written as TOML: {error}"),
-            "Use seeds below 2^63, the largest integer of TOML",
-        )
-    })?;
+    let text = toml_text(config)?;
     Ok(format!(
         "# Every setting of this run. train.epochs, [checkpoint] and the path of a moved\n\
          # model.base may be changed before `dacapo resume`; anything else is another run\n\
          # and is refused.\n\n{text}"
     ))
+}
+
+/// Every key, as TOML.
+pub(crate) fn toml_text(config: &RunConfig) -> Result<String, CliError> {
+    toml::to_string_pretty(config).map_err(|error| {
+        CliError::input(
+            format!("the configuration cannot be written as TOML: {error}"),
+            "Use seeds below 2^63, the largest integer of TOML",
+        )
+    })
 }
 
 pub(crate) fn read_config(root: &Path) -> Result<RunConfig, CliError> {

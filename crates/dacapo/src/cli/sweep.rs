@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{
     args::{ForkPoint, LengthUnit, SweepArgs},
+    exit_code,
     fork::{Branch, Window},
     on_device::{OnDevice, on_device},
     on_job::{OnJob, on_job},
@@ -136,8 +137,8 @@ impl OnDevice for Sweep<'_> {
         if let Some(reason) = signals.stop() {
             print("stopped; the same command goes on\n")?;
             return Ok(match reason {
-                StopReason::Interrupt => 130,
-                _ => 143,
+                StopReason::Interrupt => exit_code::INTERRUPTED,
+                _ => exit_code::TERMINATED,
             });
         }
         finish(args, &plan, &points)

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use dacapo_dora::{AdapterInit, AttachPlan, DoraConfig, Flavour};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AdaptMode;
 
 /// `[adapt]`: what is trained and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptConfig {
     /// Adapters or everything.

@@ -1,8 +1,9 @@
 use dacapo_models::ClipConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One of OpenAI's CLIPs with a vision transformer, at 224 pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClipBackbone {
     /// ViT-L/14.

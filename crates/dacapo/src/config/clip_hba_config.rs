@@ -1,13 +1,14 @@
 use std::num::NonZeroUsize;
 
 use dacapo_models::ClipConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ClipBackbone;
 
 /// `[clip]`: CLIP on the human similarity judgements of THINGS, with
 /// `model.kind = "clip"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClipHbaConfig {
     /// Which CLIP.

@@ -1,12 +1,13 @@
 use std::path::Path;
 
 use dacapo_models::{ConvNetConfig, VitConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ModelKind;
 
 /// `[model]`: the network and where its base weights come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// The architecture.

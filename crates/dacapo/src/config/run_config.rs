@@ -1,5 +1,6 @@
 use dacapo_optim::{AdamWConfig, OptimizerConfig, Schedule, ScheduleConfig};
 use dacapo_trainer::{CheckpointPolicy, EarlyStoppingConfig, Perturbation, TrainerSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// A whole run's configuration. Every key has a default; an unknown key is an error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Seed and number of the run, precision.

@@ -1,8 +1,9 @@
 use dacapo_ops::Precision;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[run]`: which run of the experiment this is, and how precisely it multiplies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeedConfig {
     /// Seeds every random stream.

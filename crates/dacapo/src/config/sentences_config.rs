@@ -1,11 +1,12 @@
 use std::num::NonZeroUsize;
 
 use dacapo_models::BertConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[sentences]`: a BERT that predicts the similarity dimensions of THINGS from the objects' names,
 /// with `model.kind = "bert"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SentencesConfig {
     /// Its weights, as Hugging Face publishes them: a folder with `model.safetensors`, or a file;

@@ -1,8 +1,9 @@
 use dacapo_trainer::{ResetOptimizer, ScheduleUnit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[train]`: the loop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Epochs to train.

@@ -6,6 +6,7 @@ use crate::{Activation, ModelsError};
 
 /// The sizes of a [`Bert`](super::Bert).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BertConfig {
     /// Number of token ids.

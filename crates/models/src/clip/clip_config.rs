@@ -7,6 +7,7 @@ use crate::{Activation, ModelsError};
 
 /// The sizes of a [`Clip`](super::Clip).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClipConfig {
     /// Pixels along a side of the square image of three channels.

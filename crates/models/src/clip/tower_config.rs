@@ -5,6 +5,7 @@ use crate::check::transformer;
 
 /// The sizes of one of CLIP's two transformers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TowerConfig {
     /// Width of the residual stream.

@@ -10,6 +10,7 @@ use crate::{
 /// Hyper-parameters of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay
 /// Regularization", ICLR 2019), with the defaults of `torch.optim.AdamW`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamWConfig {
     /// Base learning rate, before the schedule's factor. Default 1e-3.

@@ -10,6 +10,7 @@ use crate::{OptimError, Schedule};
 ///
 /// In a file: `schedule = { kind = "warmup_cosine", warmup = 100 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleConfig {
     /// [`Schedule::Constant`].

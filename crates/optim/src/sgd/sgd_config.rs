@@ -14,6 +14,11 @@ use crate::{
 ///
 /// Written with the key `kind = "sgd"`, by which a file tells it from AdamW.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields, default, transform = crate::schema::with_sgd)
+)]
 pub struct SgdConfig {
     /// Base learning rate, before the schedule's factor. Default 1e-3.
     pub lr: f64,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Overrides for the parameters whose path matches a pattern. Of several matching groups the
 /// first wins, whole: groups are not merged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SgdGroup {
     /// Pattern over the parameter's path: `*` stands for any characters

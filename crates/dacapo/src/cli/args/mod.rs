@@ -4,6 +4,7 @@ mod branching;
 mod exchange;
 mod looking;
 mod running;
+mod surroundings;
 
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
@@ -11,6 +12,19 @@ pub(crate) use branching::{AblateArgs, ForkArgs, ForkPoint, LengthUnit, SweepArg
 pub(crate) use exchange::{ExportArgs, ImportArgs, StandInsArgs};
 pub(crate) use looking::{InspectArgs, LineageArgs, PlanArgs, RepairArgs, ReportArgs, VerifyArgs};
 pub(crate) use running::{PretrainArgs, ResumeArgs, TrainArgs};
+pub(crate) use surroundings::{CompletionsArgs, ConfigArgs, ManArgs};
+
+use super::exit_code;
+
+/// What `--help` ends with, before the exit codes.
+const START_HERE: &str = "\
+Start here:
+  dacapo train                       adapt the built-in model to handwritten digits (under a minute)
+  dacapo train --out a               ... into the folder a
+  dacapo train --out b --stop-after-step 100 && dacapo resume b
+                                     the same run, stopped in the middle of an epoch
+  dacapo verify a b                  not one bit differs
+";
 
 /// Bit-exact resumable fine-tuning: stop it anywhere, start it again, and not one bit differs.
 #[derive(Debug, Parser)]
@@ -18,16 +32,7 @@ pub(crate) use running::{PretrainArgs, ResumeArgs, TrainArgs};
     name = "dacapo",
     version,
     propagate_version = true,
-    after_help = "\
-Start here:
-  dacapo train                       adapt the built-in model to handwritten digits (under a minute)
-  dacapo train --out a               ... into the folder a
-  dacapo train --out b --stop-after-step 100 && dacapo resume b
-                                     the same run, stopped in the middle of an epoch
-  dacapo verify a b                  not one bit differs
-
-Exit codes: 0 done; 1 `verify` found a difference; 2 an error, told in one paragraph;
-130 / 143 stopped by Ctrl-C / SIGTERM after committing a checkpoint (go on with `resume`)."
+    after_help = format!("{START_HERE}\n{}", exit_code::listed())
 )]
 pub struct Cli {
     /// Tell every epoch and checkpoint on standard error (-vv: every step).
@@ -204,4 +209,26 @@ For every image name in the tables, which are like clip.targets, a picture of co
 that depends on the name alone is written as PNG under that name. With them a run of CLIP on
 THINGS can be tried from beginning to end; its figures say nothing about the real images.")]
     StandIns(StandInsArgs),
+    /// Check a configuration and print it resolved, or the defaults, or the schema.
+    #[command(long_about = "\
+Check a configuration and print it resolved, or the defaults, or the schema.
+
+Prints what `train` (or, with --pretrain, `pretrain`) would run with, every key resolved, as TOML
+that can be given to it again. Keys, types and ranges are checked; whether files are there, and fit,
+is seen when the run is made, and an absent scheduler.total becomes its length then.
+
+  dacapo config --default > config.toml          every key, explained
+  dacapo config config.toml --set train.epochs=3
+  dacapo config --schema > dacapo.schema.json    for editors that know JSON Schema")]
+    Config(ConfigArgs),
+    /// Print a script that completes commands and options in a shell.
+    #[command(long_about = "\
+Print a script that completes commands and options in a shell.
+
+docs/cli.md says where each shell looks for it. For one session of bash:
+
+  source <(dacapo completions bash)")]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for every command.
+    Man(ManArgs),
 }
