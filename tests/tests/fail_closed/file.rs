@@ -126,7 +126,7 @@ impl File {
                 true,
             )
             .err(),
-            ModelKind::Clip => panic!("these runs are of the digits"),
+            ModelKind::Clip | ModelKind::Bert => panic!("these runs are of the digits"),
         };
         resumed.map_or(Ok(()), |error| Err(error.to_string()))
     }

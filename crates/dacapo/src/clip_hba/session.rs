@@ -152,7 +152,7 @@ fn set_up<B: Compute>(
 ) -> Result<Setup<B, ClipTask<B>>, CliError> {
     B::check_precision(device, config.run.precision)?;
     let mut rng = RngHub::new(config.run.seed, STREAMS);
-    let model = model::<B>(section(config)?, &mut rng, device)?;
+    let model = model::<B>(config.clip_section()?, &mut rng, device)?;
     let model = model.with_precision(config.run.precision);
     let model = adapted(model, &config.adapt, &mut rng)?;
     let mut setup = Setup::new(config, task, model, rng, device)?;
@@ -176,18 +176,9 @@ fn model<B: Compute>(
     Ok(load_tensors(model, "clip.weights", &weights)?)
 }
 
-fn section(config: &RunConfig) -> Result<&ClipHbaConfig, CliError> {
-    config.clip.as_ref().ok_or_else(|| {
-        CliError::input(
-            "model.kind = \"clip\" needs the section [clip]",
-            "Start from examples/clip_hba.toml",
-        )
-    })
-}
-
 /// Refuses settings that this job would pass over.
 fn check(config: &RunConfig) -> Result<(), CliError> {
-    section(config)?;
+    config.clip_section()?;
     let data = &config.data;
     let passed_over = [
         (config.model.kind != ModelKind::Clip, "model.kind"),
@@ -219,7 +210,13 @@ fn task<B: Compute>(config: &RunConfig, device: &B::Device) -> Result<ClipTask<B
         bar.set_position(done as u64);
     };
     let seed = config.data.split_seed;
-    let task = ClipTask::new(section(config)?, seed, threads, device.clone(), progress);
+    let task = ClipTask::new(
+        config.clip_section()?,
+        seed,
+        threads,
+        device.clone(),
+        progress,
+    );
     bar.finish_and_clear();
     task
 }

@@ -1,6 +1,6 @@
 use dacapo_optim::Schedule;
 
-use super::{AdaptMode, ModelKind, RunConfig};
+use super::{AdaptMode, ClipHbaConfig, ModelKind, RunConfig, SentencesConfig};
 use crate::CliError;
 
 impl RunConfig {
@@ -11,15 +11,14 @@ impl RunConfig {
     /// # Errors
     /// Names the first key that is out of range.
     pub fn check(&self) -> Result<(), CliError> {
-        match (self.model.kind, &self.clip) {
-            (ModelKind::Vit, _) => self.model.vit.validate()?,
-            (ModelKind::ConvNet, _) => self.model.conv_net.validate()?,
-            (ModelKind::Clip, Some(clip)) => clip.model().validate()?,
-            (ModelKind::Clip, None) => {
-                return Err(CliError::input(
-                    "model.kind = \"clip\" needs the section [clip]",
-                    "Start from examples/clip_hba.toml",
-                ));
+        match self.model.kind {
+            ModelKind::Vit => self.model.vit.validate()?,
+            ModelKind::ConvNet => self.model.conv_net.validate()?,
+            ModelKind::Clip => self.clip_section()?.model().validate()?,
+            ModelKind::Bert => {
+                if let Some(sizes) = self.sentences_section()?.sizes()? {
+                    sizes.validate()?;
+                }
             }
         }
         if self.adapt.mode == AdaptMode::Dora {
@@ -34,4 +33,29 @@ impl RunConfig {
         // As many examples as any batch takes.
         Ok(settings.validate(usize::MAX)?)
     }
+
+    /// `[clip]`, which the model `clip` needs.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn clip_section(&self) -> Result<&ClipHbaConfig, CliError> {
+        let section = self.clip.as_ref();
+        section.ok_or_else(|| no_section("clip", "clip", "clip_hba"))
+    }
+
+    /// `[sentences]`, which the model `bert` needs.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn sentences_section(&self) -> Result<&SentencesConfig, CliError> {
+        let section = self.sentences.as_ref();
+        section.ok_or_else(|| no_section("bert", "sentences", "minilm_things"))
+    }
+}
+
+fn no_section(kind: &str, section: &str, example: &str) -> CliError {
+    CliError::input(
+        format!("model.kind = \"{kind}\" needs the section [{section}]"),
+        format!("Start from examples/{example}.toml"),
+    )
 }

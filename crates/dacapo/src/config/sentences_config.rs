@@ -4,6 +4,8 @@ use dacapo_models::BertConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::CliError;
+
 /// `[sentences]`: a BERT that predicts the similarity dimensions of THINGS from the objects' names,
 /// with `model.kind = "bert"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +53,28 @@ impl SentencesConfig {
     /// Whether the weights are drawn.
     pub fn is_random(&self) -> bool {
         self.weights == "random"
+    }
+
+    /// The sizes that are given, with the dropout; none where they are the weights' own.
+    ///
+    /// # Errors
+    /// If weights are drawn for sizes that nothing tells.
+    pub fn sizes(&self) -> Result<Option<BertConfig>, CliError> {
+        if self.is_random() && self.sizes.is_none() {
+            return Err(CliError::input(
+                "sentences.weights = \"random\" needs sentences.sizes",
+                "Give [sentences.sizes], as docs/sentences.md has it",
+            ));
+        }
+        Ok(self.sizes.clone().map(|sizes| self.with_dropout(sizes)))
+    }
+
+    /// These sizes with the run's dropout.
+    pub fn with_dropout(&self, sizes: BertConfig) -> BertConfig {
+        BertConfig {
+            dropout: self.dropout,
+            ..sizes
+        }
     }
 
     /// Every path, by its key.

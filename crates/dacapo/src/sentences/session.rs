@@ -165,7 +165,7 @@ fn line(what: &str, figures: &Figures, more: &str) -> String {
 }
 
 fn task<B: Compute>(config: &RunConfig, device: &B::Device) -> Result<SentenceTask<B>, CliError> {
-    let sentences = section(config)?;
+    let sentences = config.sentences_section()?;
     let sizes = sizes(sentences)?;
     SentenceTask::new(sentences, &sizes, config.data.split_seed, device.clone())
 }
@@ -191,7 +191,7 @@ fn model<B: Compute>(
     rng: &mut RngHub,
     device: &B::Device,
 ) -> Result<SentenceRegressor<B>, CliError> {
-    let encoder = encoder::<B>(section(config)?, rng, device)?;
+    let encoder = encoder::<B>(config.sentences_section()?, rng, device)?;
     let model = SentenceRegressor::new(encoder, &task.target_means(), device);
     adapted(
         model.with_precision(config.run.precision),
@@ -202,20 +202,13 @@ fn model<B: Compute>(
 
 /// The sizes of the encoder, and its dropout.
 fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
-    let sizes = match &sentences.sizes {
-        Some(sizes) => sizes.clone(),
-        None if sentences.is_random() => {
-            return Err(CliError::input(
-                "sentences.weights = \"random\" needs sentences.sizes",
-                "Give [sentences.sizes], as docs/sentences.md shows",
-            ));
+    match sentences.sizes()? {
+        Some(sizes) => Ok(sizes),
+        None => {
+            let folder = folder_of(&sentences.weights);
+            Ok(sentences.with_dropout(read_bert_config(Path::new(&folder))?))
         }
-        None => read_bert_config(Path::new(&folder_of(&sentences.weights)))?,
-    };
-    Ok(BertConfig {
-        dropout: sentences.dropout,
-        ..sizes
-    })
+    }
 }
 
 /// A BERT with its weights.
@@ -233,18 +226,9 @@ fn encoder<B: Compute>(
     Ok(load_tensors(model, "sentences.weights", &weights)?)
 }
 
-fn section(config: &RunConfig) -> Result<&SentencesConfig, CliError> {
-    config.sentences.as_ref().ok_or_else(|| {
-        CliError::input(
-            "model.kind = \"bert\" needs the section [sentences]",
-            "Start from examples/minilm_things.toml",
-        )
-    })
-}
-
 /// Refuses settings that this job would pass over.
 fn check(config: &RunConfig) -> Result<(), CliError> {
-    section(config)?;
+    config.sentences_section()?;
     let data = &config.data;
     let passed_over = [
         (config.model.kind != ModelKind::Bert, "model.kind"),
