@@ -147,6 +147,7 @@ fn link_leads_nowhere() {
         "docs/cli.md",
         "docs/config.md",
         "docs/clip_hba.md",
+        "docs/library.md",
         "docs/sentences.md",
         "benches/README.md",
         "benches/RESULTS.md",

@@ -17,6 +17,10 @@
 //! | [`report`] | a page, tables and plots about runs and their branches |
 //! | [`trainer`] | the trainer whose complete state is one Burn record |
 //!
+//! A model and task of one's own need this crate alone: [`run_parts`] puts a run together, and
+//! `docs/library.md` in the repository is the guide. [`burn`] and [`burn_flex`] are exported, at the
+//! one version that fits.
+//!
 //! # What this crate does not do
 //! Nothing here trains: [`trainer`] does. The modules [`config`], [`ablation`], [`compute`], [`job`],
 //! [`digits`], [`clip_hba`], [`sentences`] and [`cli`]
@@ -34,9 +38,17 @@ mod identity;
 pub mod job;
 mod prefix_keeping;
 mod regression_targets;
+mod run_parts;
 pub mod sentences;
 mod setup;
 
+/// Burn, at the version and with the features that these crates are built with.
+///
+/// Burn's derives write paths that begin with `burn::`, so a module that derives `Module` has to have
+/// that name in scope: `use dacapo::burn;`.
+pub use burn;
+/// Burn's CPU backend, on which [`compute::Cpu`] is `Autodiff`.
+pub use burn_flex;
 pub use dacapo_dora as dora;
 pub use dacapo_models as models;
 pub use dacapo_ops as ops;
@@ -52,8 +64,14 @@ pub use dacapo_trainer as trainer;
 pub use error::CliError;
 pub use identity::{identity, identity_in};
 pub use prefix_keeping::PrefixKeeping;
+pub use run_parts::run_parts;
 
 /// The README's example compiles and holds.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of the author's guide compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+struct Library;

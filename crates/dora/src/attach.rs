@@ -13,7 +13,7 @@ use crate::{AttachPlan, DoraConfig, DoraError, DoraTargets};
 /// Those of [`attach`].
 pub fn attach_matching<B: Backend, M: DoraTargets<B>>(
     model: M,
-    patterns: &[String],
+    patterns: &[impl AsRef<str>],
     config: &DoraConfig,
     stream: &mut Stream,
 ) -> Result<(M, Vec<String>), DoraError> {

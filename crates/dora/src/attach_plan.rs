@@ -23,13 +23,26 @@ pub struct AttachPlan {
 
 impl AttachPlan {
     /// One kind of adapter on the layers that match `targets`.
-    pub fn new(targets: &[String], config: &DoraConfig) -> Self {
+    pub fn new(targets: &[impl AsRef<str>], config: &DoraConfig) -> Self {
+        let targets = targets.iter().map(|target| target.as_ref().to_owned());
         Self {
-            targets: targets.to_vec(),
+            targets: targets.collect(),
             config: config.clone(),
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
         }
+    }
+
+    /// The same with another rank for the layers that match `pattern`.
+    pub fn with_rank(mut self, pattern: &str, rank: usize) -> Self {
+        self.rank_pattern.insert(pattern.to_owned(), rank);
+        self
+    }
+
+    /// The same with another alpha for the layers that match `pattern`.
+    pub fn with_alpha(mut self, pattern: &str, alpha: f64) -> Self {
+        self.alpha_pattern.insert(pattern.to_owned(), alpha);
+        self
     }
 
     /// What the adapter of each of `layers` is like, or none for a layer that gets none.

@@ -302,6 +302,11 @@ fn layer_gets_another_rank_or_alpha_than_its_pattern_has() {
             &config(Flavour::Peft, 4, 0.0),
         )
     };
+    let built = AttachPlan::new(&["*.query", "*.1.*"], &config(Flavour::Peft, 4, 0.0))
+        .with_rank("*.1.query", 2)
+        .with_rank("*.out_proj", 1)
+        .with_alpha("blocks.1.*", 3.0);
+    assert_eq!(built, plan);
     let (model, attached) = dacapo_dora::attach(model(), &plan, &mut stream("init")).unwrap();
     let expected = [
         ("blocks.0.query", 4, 8.0),

@@ -4,6 +4,22 @@ use crate::{Event, Info, StopReason};
 
 /// The outside world of a run: the clock, the terminal, signals. The library itself
 /// touches none of them.
+///
+/// `()` watches nothing, and a closure is told of every event:
+///
+/// ```
+/// # use dacapo_trainer::{Event, Observer};
+/// let mut losses = Vec::new();
+/// let mut observer = |event: &Event| {
+///     if let Event::Step(report) = event {
+///         losses.push(report.loss);
+///     }
+///     Ok(())
+/// };
+/// # fn assert_observer(_: &mut impl Observer) {}
+/// # assert_observer(&mut observer);
+/// # assert_observer(&mut ());
+/// ```
 pub trait Observer {
     /// Called after everything that happens.
     ///
@@ -12,9 +28,28 @@ pub trait Observer {
     /// checkpoint stays.
     fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>>;
 
-    /// What the next record says about time and place.
-    fn info(&mut self) -> Info;
+    /// What the next record says about time and place; nothing, if this is not implemented.
+    fn info(&mut self) -> Info {
+        Info::default()
+    }
 
-    /// Asked after every step: should the run stop here?
-    fn stop(&mut self) -> Option<StopReason>;
+    /// Asked after every step: should the run stop here? It goes on if this is not implemented.
+    fn stop(&mut self) -> Option<StopReason> {
+        None
+    }
+}
+
+impl Observer for () {
+    fn event(&mut self, _: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
+impl<F> Observer for F
+where
+    F: FnMut(&Event) -> Result<(), Box<dyn Error + Send + Sync>>,
+{
+    fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self(event)
+    }
 }

@@ -1,4 +1,4 @@
-use std::{process, thread};
+use std::thread;
 
 use burn::tensor::backend::AutodiffBackend;
 use dacapo_record::Storage;
@@ -28,7 +28,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     observer: &mut O,
 ) -> Result<Outcome, TrainerError> {
     trainer.check_whole()?;
-    folder.lock(&format!("process {}", process::id()))?;
+    folder.lock_for_this_process()?;
     thread::scope(|scope| {
         let mut writer = CheckpointWriter::spawn(scope, folder, policy);
         let outcome = train(trainer, folder, policy, stop_after, observer, &mut writer);

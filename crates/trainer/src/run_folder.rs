@@ -1,13 +1,16 @@
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
+    process,
     sync::OnceLock,
 };
 
 use burn::tensor::backend::Backend;
-use dacapo_record::{CheckpointStore, FsStorage, Lock, Pin, RecordError, Storage, commit};
+use dacapo_record::{CheckpointStore, FsStorage, Lock, Pin, RecordError, Storage, Tree, commit};
 
-use crate::{CheckpointPolicy, Examined, TrainerError, TrainerRecord, history_csv};
+use crate::{
+    CheckpointPolicy, Examined, TrainerError, TrainerRecord, history_csv, payload::payload_tree,
+};
 
 const LATEST: &str = "latest";
 const BEST: &str = "best";
@@ -56,6 +59,11 @@ impl<S: Storage> RunFolder<S> {
             let _ = self.lock.set(self.store.lock(holder)?);
         }
         Ok(())
+    }
+
+    /// [`lock`](Self::lock), held by this process.
+    pub(crate) fn lock_for_this_process(&self) -> Result<(), TrainerError> {
+        self.lock(&format!("process {}", process::id()))
     }
 
     /// Refuses to go on in a folder that was removed or renamed since it was locked.
@@ -194,6 +202,15 @@ impl<S: Storage> RunFolder<S> {
     pub fn load(&self, name: &str) -> Result<TrainerRecord, TrainerError> {
         let payload = self.store.load(name)?;
         TrainerRecord::from_payload(&self.checkpoint(name)?, &payload)
+    }
+
+    /// Every leaf of a checkpoint of this run by its path: compare two with
+    /// [`Tree::diff`], leaving out [`TrainerRecord::INFORMATIONAL`].
+    ///
+    /// # Errors
+    /// A file that is missing, damaged or foreign.
+    pub fn tree(&self, name: &str) -> Result<Tree, TrainerError> {
+        payload_tree(&self.checkpoint(name)?, &self.store.load(name)?)
     }
 
     /// Commits a checkpoint, then `best` if it is the best, then `history.csv`, then

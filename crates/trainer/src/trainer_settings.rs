@@ -1,4 +1,5 @@
 use dacapo_optim::{OptimizerConfig, Schedule};
+use serde::Serialize;
 
 use crate::{
     EarlyStoppingConfig, Parent, Perturbation, ResetOptimizer, ScheduleUnit, TrainerError,
@@ -36,11 +37,94 @@ pub struct TrainerSettings {
     pub perturbation: Option<Perturbation>,
     /// The run and step that this one was branched off.
     pub parent: Option<Parent>,
-    /// The resolved configuration, as JSON, stored in every record.
+    /// The resolved configuration, as JSON, stored in every record. A task of one's own may
+    /// write any text; [`shared_hash`](Self::shared_hash) covers it.
     pub config: String,
 }
 
+/// What [`TrainerSettings::shared_hash`] is a hash of.
+#[derive(Serialize)]
+struct Shared<'a> {
+    training_run: u64,
+    batch_size: usize,
+    accumulation: usize,
+    shuffle: bool,
+    drop_last: bool,
+    reset_optimizer: ResetOptimizer,
+    trainable: &'a [String],
+    optimizer: &'a OptimizerConfig,
+    schedule: &'a Schedule,
+    schedule_unit: ScheduleUnit,
+    early_stopping: &'a EarlyStoppingConfig,
+    perturbation: &'a Option<Perturbation>,
+    config: &'a str,
+}
+
 impl TrainerSettings {
+    /// Training of every adapter (`*.adapter.*`), run 1: AdamW with its defaults at a constant rate,
+    /// shuffled, without accumulation, the last batch of an epoch as short as it comes out, early
+    /// stopping as [`EarlyStoppingConfig::default`] says, and an empty `config`.
+    pub fn new(epochs: u64, batch_size: usize) -> Self {
+        Self {
+            training_run: 1,
+            epochs,
+            batch_size,
+            accumulation: 1,
+            shuffle: true,
+            drop_last: false,
+            reset_optimizer: ResetOptimizer::Never,
+            trainable: vec!["*.adapter.*".to_owned()],
+            optimizer: OptimizerConfig::default(),
+            schedule: Schedule::Constant {},
+            schedule_unit: ScheduleUnit::Step,
+            early_stopping: EarlyStoppingConfig::default(),
+            perturbation: None,
+            parent: None,
+            config: String::new(),
+        }
+    }
+
+    /// BLAKE3, in hex, of everything here that a resumed run must share: all but `epochs`, of which
+    /// there may be more, and `parent`, which is the record's. What the model was made with and no
+    /// tensor shows (a dropout rate, a DoRA alpha) belongs into `config`, and is covered then.
+    pub fn shared_hash(&self) -> String {
+        // Destructured, so that a new field cannot be forgotten here.
+        let Self {
+            training_run,
+            epochs: _,
+            batch_size,
+            accumulation,
+            shuffle,
+            drop_last,
+            reset_optimizer,
+            trainable,
+            optimizer,
+            schedule,
+            schedule_unit,
+            early_stopping,
+            perturbation,
+            parent: _,
+            config,
+        } = self;
+        let shared = rmp_serde::to_vec_named(&Shared {
+            training_run: *training_run,
+            batch_size: *batch_size,
+            accumulation: *accumulation,
+            shuffle: *shuffle,
+            drop_last: *drop_last,
+            reset_optimizer: *reset_optimizer,
+            trainable,
+            optimizer,
+            schedule,
+            schedule_unit: *schedule_unit,
+            early_stopping,
+            perturbation,
+            config,
+        });
+        let shared = shared.expect("plain data");
+        blake3::hash(&shared).to_hex().to_string()
+    }
+
     /// Checks the ranges, and the sizes against the number of training examples.
     ///
     /// # Errors
