@@ -42,8 +42,8 @@ fn unknown_key_is_ignored() {
         ("scheduler.gamma", "0.5", &["scheduler", "`gamma`"]),
         (
             "adapt.flavour",
-            "lora",
-            &["adapt.flavour", "`lora`", "`clip-hba`"],
+            "qlora",
+            &["adapt.flavour", "`qlora`", "`clip-hba`"],
         ),
         (
             "checkpoint.every",
