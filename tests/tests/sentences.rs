@@ -171,6 +171,7 @@ fn branch_without_a_change_leaves_its_parent() {
     sandbox
         .run(["fork", "whole", "--at", "1", "--out", "branch"])
         .expect_code(0);
+    sandbox.run(["resume", "branch"]).expect_code(0);
     sandbox
         .run(["verify", "--across-forks", "whole", "branch"])
         .expect_code(0);
