@@ -77,6 +77,7 @@ pub use error::TrainerError;
 pub use event::Event;
 pub use examined::Examined;
 pub use fork_source::ForkSource;
+pub use hashes::base_hash;
 pub use history::history_csv;
 pub use identity::{Identity, IdentityChange};
 pub use import_source::ImportSource;
