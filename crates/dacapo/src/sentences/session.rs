@@ -163,7 +163,10 @@ fn line(what: &str, figures: &Figures, more: &str) -> String {
     )
 }
 
-fn task<B: Compute>(config: &RunConfig, device: &B::Device) -> Result<SentenceTask<B>, CliError> {
+pub(crate) fn task<B: Compute>(
+    config: &RunConfig,
+    device: &B::Device,
+) -> Result<SentenceTask<B>, CliError> {
     let sentences = section(config)?;
     let sizes = sizes(sentences)?;
     SentenceTask::new(sentences, &sizes, config.data.split_seed, device.clone())
@@ -200,7 +203,7 @@ fn model<B: Compute>(
 }
 
 /// The sizes of the encoder, and its dropout.
-fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
+pub(crate) fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
     let sizes = match &sentences.sizes {
         Some(sizes) => sizes.clone(),
         None if sentences.is_random() => {
@@ -218,7 +221,7 @@ fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
 }
 
 /// A BERT with its weights.
-fn encoder<B: Compute>(
+pub(crate) fn encoder<B: Compute>(
     sentences: &SentencesConfig,
     rng: &mut RngHub,
     device: &B::Device,
