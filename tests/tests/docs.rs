@@ -168,6 +168,7 @@ fn link_leads_nowhere() {
         "CHANGELOG.md",
         "docs/config.md",
         "docs/clip_hba.md",
+        "docs/peft.md",
         "benches/README.md",
         "benches/RESULTS.md",
         "crates/dacapo/assets/README.md",
