@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dacapo-models",
             "dacapo-ops",
             "dacapo-optim",
+            "dacapo-peft",
             "dacapo-prefix",
             "dacapo-pth",
             "dacapo-record",

@@ -148,6 +148,7 @@ fn link_leads_nowhere() {
         "docs/config.md",
         "docs/clip_hba.md",
         "docs/library.md",
+        "docs/peft.md",
         "docs/sentences.md",
         "benches/README.md",
         "benches/RESULTS.md",

@@ -1,6 +1,7 @@
 use dacapo_dora::DoraError;
 use dacapo_models::ModelsError;
 use dacapo_optim::OptimError;
+use dacapo_peft::PeftError;
 use dacapo_pth::PthError;
 use dacapo_record::RecordError;
 use dacapo_report::ReportError;
@@ -39,6 +40,9 @@ pub enum CliError {
     /// A file of PyTorch's cannot be used.
     #[error("{0}")]
     Pth(Box<PthError>),
+    /// An adapter of PEFT's cannot be used.
+    #[error("peft: {0}")]
+    Peft(Box<PeftError>),
     /// A dissimilarity matrix cannot be used.
     #[error("rsa: {0}")]
     Rsa(#[from] RsaError),
@@ -56,6 +60,12 @@ pub enum CliError {
 impl From<PthError> for CliError {
     fn from(error: PthError) -> Self {
         Self::Pth(Box::new(error))
+    }
+}
+
+impl From<PeftError> for CliError {
+    fn from(error: PeftError) -> Self {
+        Self::Peft(Box::new(error))
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`ops`] | matrix products at a declared precision, by a fixed plan |
 //! | [`dora`] | DoRA layers for Burn |
 //! | [`models`] | the models and data that the built-in job uses; CLIP and its published weights |
+//! | [`peft`] | LoRA and DoRA adapters of Hugging Face PEFT |
 //! | [`pth`] | PyTorch's files, read without executing their pickles |
 //! | [`things`] | the THINGS data set: targets, images, split |
 //! | [`rsa`] | behavioural representational similarity analysis |
@@ -33,6 +34,7 @@ pub mod compute;
 pub mod config;
 pub mod digits;
 mod error;
+mod exchange;
 mod heldout;
 mod identity;
 pub mod job;
@@ -53,6 +55,7 @@ pub use dacapo_dora as dora;
 pub use dacapo_models as models;
 pub use dacapo_ops as ops;
 pub use dacapo_optim as optim;
+pub use dacapo_peft as peft;
 pub use dacapo_prefix as prefix;
 pub use dacapo_pth as pth;
 pub use dacapo_record as record;

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{
-    module::AutodiffModule,
-    tensor::{TensorData, backend::AutodiffBackend},
+    module::{AutodiffModule, Module},
+    tensor::{
+        TensorData,
+        backend::{AutodiffBackend, Backend},
+    },
 };
 
 use crate::{Task, module_state};
@@ -15,11 +18,23 @@ pub(crate) fn frozen_hashes<B: AutodiffBackend, T: Task<B>>(
     model: &T::Model,
     trainable: &BTreeSet<String>,
 ) -> BTreeMap<String, blake3::Hash> {
-    let frozen = module_state::tensors(&model.valid(), |path| {
+    hashes(&model.valid(), |path| {
         !trainable.contains(path) && !task.is_buffer(path)
-    });
-    frozen
-        .into_iter()
+    })
+}
+
+/// The hash of a model's frozen tensors, as a run on this base has it in
+/// [`Identity::base_hash`](crate::Identity::base_hash).
+pub fn base_hash<B: Backend, M: Module<B>>(model: &M, is_frozen: impl Fn(&str) -> bool) -> String {
+    hash_all(&hashes(model, is_frozen))
+}
+
+fn hashes<B: Backend, M: Module<B>>(
+    model: &M,
+    select: impl Fn(&str) -> bool,
+) -> BTreeMap<String, blake3::Hash> {
+    let tensors = module_state::tensors(model, select).into_iter();
+    tensors
         .map(|(path, data)| (path, hash_tensor(&data)))
         .collect()
 }

@@ -13,8 +13,8 @@ const OTHER_RUN: &str = "Import with the model, adapters and settings that the o
     trained with";
 
 impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
-    /// Takes the place of another program at the end of an epoch; whatever this run held is
-    /// replaced.
+    /// Takes the place of another program at the end of an epoch, or begins with what it has
+    /// trained, if there are no metrics of epochs; whatever this run held is replaced.
     ///
     /// Adapters and the optimizer's state are carried over bit for bit. Schedule, order of the
     /// data and dropout stand where they would if this run had made the epochs itself; the

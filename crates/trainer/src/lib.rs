@@ -80,6 +80,7 @@ pub use event::Event;
 pub use examined::Examined;
 pub use fingerprint::fingerprint;
 pub use fork_source::ForkSource;
+pub use hashes::base_hash;
 pub use history::history_csv;
 pub use identity::{Identity, IdentityChange};
 pub use import_source::ImportSource;

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
-use dacapo_trainer::{ImportSource, Info, Observer};
-use serde_json::json;
+use dacapo_trainer::ImportSource;
 
 use super::{
-    args::ImportArgs,
-    observer::RunObserver,
+    args::{ImportArgs, ImportFormat},
+    import_peft,
+    imported_run::{ImportedRun, replaced},
     on_device::{OnDevice, on_device},
     output::{print, print_json},
     run_dir,
@@ -29,6 +29,13 @@ struct Import {
 }
 
 pub(crate) fn import(args: &ImportArgs) -> Result<i32, CliError> {
+    match args.format {
+        ImportFormat::ClipHba => clip_hba(args),
+        ImportFormat::Peft => import_peft::import_peft(args),
+    }
+}
+
+fn clip_hba(args: &ImportArgs) -> Result<i32, CliError> {
     let mut config = load_config(RunConfig::default(), Some(&args.config), &args.set)?;
     let mut files = OriginalFiles::find(&args.dir, args.epoch)?;
     let Some(clip) = &mut config.clip else {
@@ -71,30 +78,10 @@ impl OnDevice for Import {
         let kept = imported.optimizer.is_some();
         session.trainer_mut().import(imported)?;
 
-        run_dir::create(&self.root, &self.config)?;
-        let folder = run_dir::open(&self.root)?;
-        let trainer = session.trainer();
-        let mut observer = RunObserver::open(&self.root, trainer, Info::default())?;
-        let name = trainer.checkpoint_name();
-        let best = trainer.early_stopping().best_checkpoint.as_ref() == Some(&name);
-        let record = trainer.to_record(observer.info())?;
-        let hash = record.clone().state_hash::<B::InnerBackend>()?;
-        let adapters = record.adapters.len();
-        folder.save::<B::InnerBackend>(&name, record, best)?;
-        let told = json!({
-            "event": "import",
-            "run": self.root,
-            "run_id": trainer.run_id(),
-            "epochs": trainer.epoch(),
-            "step": trainer.global_step(),
-            "optimizer_carried_over": kept,
-            "source": source,
-            "state_hash": hash,
-        });
-        observer.note(&told)?;
+        let made = ImportedRun::save(&self.root, &self.config, session.trainer(), &source, kept)?;
         match self.json {
-            true => print_json(&told)?,
-            false => print(&text::<B>(&self, &session, &source, kept, adapters, &hash))?,
+            true => print_json(&made.told)?,
+            false => print(&text::<B>(&self, &session, &source, kept, &made))?,
         }
         Ok(0)
     }
@@ -105,14 +92,18 @@ fn text<B: Compute>(
     session: &ClipSession<B>,
     source: &ImportSource,
     kept: bool,
-    adapters: usize,
-    hash: &str,
+    made: &ImportedRun,
 ) -> String {
     let trainer = session.trainer();
+    let ImportedRun {
+        tensors,
+        state_hash,
+        ..
+    } = made;
     let root = import.root.display();
     let stopping = trainer.early_stopping();
     let mut out = format!(
-        "epoch {} of {} imported into {root}, run {}\n  data         {}\n  carried over {adapters} \
+        "epoch {} of {} imported into {root}, run {}\n  data         {}\n  carried over {tensors} \
          tensors of adapters\n",
         source.epoch,
         source.format,
@@ -132,14 +123,11 @@ fn text<B: Compute>(
         stopping.epochs_without_improvement,
         stopping.config.patience,
     ));
-    for (index, line) in source.replaced.iter().enumerate() {
-        let head = if index == 0 { "replaced" } else { "" };
-        out.push_str(&format!("  {head:<12} {line}\n"));
-    }
+    out.push_str(&replaced(source));
     let end = match trainer.is_finished() {
         true => "  the run has ended: raise train.epochs or patience to go on\n".to_owned(),
         false => format!("next:\n  {} resume {root}\n", program()),
     };
-    out.push_str(&format!("  state        {hash}\n{end}"));
+    out.push_str(&format!("  state        {state_hash}\n{end}"));
     out
 }

@@ -12,12 +12,16 @@ mod export;
 mod fork;
 mod host_memory;
 mod import;
+mod import_peft;
+mod imported_run;
 mod inspect;
 mod kept_memory;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
 mod lineage;
 mod man;
+mod merge;
+mod new_files;
 mod observer;
 mod on_device;
 mod on_job;
@@ -27,6 +31,7 @@ mod output;
 mod plan;
 mod repair;
 mod report;
+mod run_checkpoint;
 mod run_dir;
 mod signals;
 mod stand_ins;
@@ -76,6 +81,7 @@ pub fn main() -> i32 {
         Command::Lineage(args) => lineage::lineage(args),
         Command::Repair(args) => repair::repair(args),
         Command::Report(args) => report::report(args),
+        Command::Merge(args) => merge::merge(args),
         Command::Import(args) => import::import(args),
         Command::StandIns(args) => stand_ins::stand_ins(args),
         Command::Config(args) => config::config(args),

@@ -20,5 +20,5 @@ pub use dora_params::dora_params;
 pub use original::read_original;
 pub use original_files::OriginalFiles;
 pub use session::ClipSession;
-pub(crate) use session::no_base;
+pub(crate) use session::{model, no_base};
 pub use task::ClipTask;

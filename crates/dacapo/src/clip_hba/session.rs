@@ -162,7 +162,7 @@ fn set_up<B: Compute>(
 }
 
 /// CLIP with its weights.
-fn model<B: Compute>(
+pub(crate) fn model<B: Compute>(
     clip: &ClipHbaConfig,
     rng: &mut RngHub,
     device: &B::Device,

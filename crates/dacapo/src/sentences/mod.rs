@@ -6,8 +6,9 @@ mod ridge;
 mod session;
 mod task;
 
+pub use self::task::SentenceTask;
 pub use figures::Figures;
 pub use regressor::SentenceRegressor;
 pub use ridge::Ridge;
 pub use session::SentenceSession;
-pub use task::SentenceTask;
+pub(crate) use session::{encoder, sizes, task};

@@ -164,7 +164,10 @@ fn line(what: &str, figures: &Figures, more: &str) -> String {
     )
 }
 
-fn task<B: Compute>(config: &RunConfig, device: &B::Device) -> Result<SentenceTask<B>, CliError> {
+pub(crate) fn task<B: Compute>(
+    config: &RunConfig,
+    device: &B::Device,
+) -> Result<SentenceTask<B>, CliError> {
     let sentences = config.sentences_section()?;
     let sizes = sizes(sentences)?;
     SentenceTask::new(sentences, &sizes, config.data.split_seed, device.clone())
@@ -201,7 +204,7 @@ fn model<B: Compute>(
 }
 
 /// The sizes of the encoder, and its dropout.
-fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
+pub(crate) fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
     match sentences.sizes()? {
         Some(sizes) => Ok(sizes),
         None => {
@@ -212,7 +215,7 @@ fn sizes(sentences: &SentencesConfig) -> Result<BertConfig, CliError> {
 }
 
 /// A BERT with its weights.
-fn encoder<B: Compute>(
+pub(crate) fn encoder<B: Compute>(
     sentences: &SentencesConfig,
     rng: &mut RngHub,
     device: &B::Device,

@@ -17,6 +17,13 @@ pub struct ExportArgs {
     /// The folder to write to; no file in it is overwritten.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// With peft: how the tensors of DoRA's magnitudes are named [default: plain].
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub magnitude_key: Option<MagnitudeName>,
+    /// With peft: what the base model is called, or its folder [default: the name of the weights'
+    /// folder].
+    #[arg(long, value_name = "NAME")]
+    pub base_model: Option<String>,
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
@@ -27,6 +34,30 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// CLIP-HBA's DoRA parameters.
     ClipHba,
+    /// An adapter of Hugging Face PEFT.
+    Peft,
+}
+
+/// What PEFT's magnitudes are called.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum MagnitudeName {
+    /// `<layer>.lora_magnitude_vector`, as PEFT writes it.
+    Plain,
+    /// `<layer>.lora_magnitude_vector.weight`, its name inside of PEFT.
+    Weight,
+}
+
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// A checkpoint file in a run folder, or a run folder for its latest one.
+    pub file: PathBuf,
+    /// The file to write, which must not exist yet.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `import`.
@@ -64,6 +95,8 @@ pub struct ImportArgs {
 pub enum ImportFormat {
     /// A run of CLIP-HBA's own code.
     ClipHba,
+    /// A LoRA or DoRA adapter of Hugging Face PEFT.
+    Peft,
 }
 
 /// Arguments of `stand-ins`.

@@ -9,7 +9,9 @@ mod surroundings;
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
 pub(crate) use branching::{AblateArgs, ForkArgs, ForkPoint, LengthUnit, SweepArgs};
-pub(crate) use exchange::{ExportArgs, ImportArgs, StandInsArgs};
+pub(crate) use exchange::{
+    ExportArgs, ExportFormat, ImportArgs, ImportFormat, MagnitudeName, MergeArgs, StandInsArgs,
+};
 pub(crate) use looking::{InspectArgs, LineageArgs, PlanArgs, RepairArgs, ReportArgs, VerifyArgs};
 pub(crate) use running::{PretrainArgs, ResumeArgs, TrainArgs};
 pub(crate) use surroundings::{CompletionsArgs, ConfigArgs, ManArgs};
@@ -117,8 +119,22 @@ Write a checkpoint's adapters for another program.
 
 With --format clip-hba, the format of CLIP-HBA's own code: OUT/dora_params/epochN_dora_params.pth,
 which its load_dora_checkpoint loads. The checkpoint must be from the end of an epoch; the
-original counts epochs from 0. The optimizer's state is not written.")]
+original counts epochs from 0. The optimizer's state is not written.
+
+With --format peft, a folder that Hugging Face PEFT loads onto the model in transformers:
+adapter_config.json and adapter_model.safetensors, for runs of CLIP and BERT whose adapters are
+DoRA as PEFT computes it, or LoRA. The head of a sentence run lies beside them in
+head.safetensors.")]
     Export(ExportArgs),
+    /// Write the model with its adapters merged, as safetensors under the original's names.
+    #[command(long_about = "\
+Write the model with its adapters merged, as safetensors under the original's names.
+
+For runs of CLIP and BERT that began from published weights. The weight of every adapted layer
+is W', as a forward pass on the CPU computes it in f32; what else was trained is in its place;
+every other tensor is the original's, byte for byte. The head of a sentence run, which is no part
+of that model, is written to OUT's name with .head.safetensors.")]
+    Merge(MergeArgs),
     /// Branch off a run at one of its checkpoints, and change only what is named.
     #[command(long_about = "\
 Branch off a run at one of its checkpoints, and change only what is named.
@@ -199,7 +215,11 @@ code puts them below it. Nothing in them is executed. CONFIG.toml is the same tr
 
 Adapters, the optimizer's moments and steps, history and split are carried over exactly, and
 `dacapo resume` goes on from there. What cannot go on bit for bit (PyTorch's generators) is
-told, with what takes its place, and recorded in the run's lineage.")]
+told, with what takes its place, and recorded in the run's lineage.
+
+With --format peft, DIR is an adapter that Hugging Face PEFT has saved, LoRA or DoRA, and the run
+begins at epoch 0 with it and with fresh moments. CONFIG.toml names model and data; its section
+[adapt] must be the adapter's, or is filled in if it is left out.")]
     Import(ImportArgs),
     /// Draw stand-ins for images that are not at hand.
     #[command(long_about = "\
