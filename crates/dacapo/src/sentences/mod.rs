@@ -3,6 +3,7 @@
 mod figures;
 mod regressor;
 mod ridge;
+mod sentence_set;
 mod session;
 mod task;
 

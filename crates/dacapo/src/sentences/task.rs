@@ -10,14 +10,14 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
-use dacapo_models::{Bert, BertConfig, SentenceTokenizer, Sentences};
+use dacapo_models::{Bert, BertConfig, SentenceTokenizer};
 use dacapo_ops::mean;
 use dacapo_prefix::{ComputeError, FrozenPrefix, Limits, Place, PrefixCache, Samples};
 use dacapo_rsa::Rdm;
 use dacapo_things::{Split, Targets, object_name};
 use dacapo_trainer::{Identity, PerturbationKind, StepContext, Task, TaskError};
 
-use super::{Figures, SentenceRegressor};
+use super::{Figures, SentenceRegressor, sentence_set::SentenceSet};
 use crate::{
     CliError, config::SentencesConfig, heldout::Heldout, prefix_keeping::PrefixKeeping,
     regression_targets::RegressionTargets,
@@ -40,33 +40,6 @@ pub struct SentenceTask<B: AutodiffBackend> {
     bert: BertConfig,
     prefix: FrozenPrefix<B::InnerBackend>,
     device: B::Device,
-}
-
-/// Sentences that are padded to one length, and the hash that names them.
-struct SentenceSet {
-    sentences: Sentences,
-    hash: String,
-}
-
-impl SentenceSet {
-    fn new(sentences: Sentences) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(sentences.tokens() as u64).to_le_bytes());
-        for ids in sentences.ids() {
-            hasher.update(&(ids.len() as u64).to_le_bytes());
-            for id in ids {
-                hasher.update(&id.to_le_bytes());
-            }
-        }
-        Self {
-            sentences,
-            hash: hasher.finalize().to_hex().to_string(),
-        }
-    }
-
-    fn all(&self) -> Vec<usize> {
-        (0..self.sentences.len()).collect()
-    }
 }
 
 impl<B: AutodiffBackend> SentenceTask<B> {
