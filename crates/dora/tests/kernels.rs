@@ -11,7 +11,9 @@ use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::tensor::{DType, Int, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
 use common::golden::check;
-use common::{Ad, FLAVOURS, bits, config, layer, relative_error, stream, uniform, values};
+use common::{
+    Ad, FLAVOURS, bits, config, layer, magnitude, relative_error, stream, uniform, values,
+};
 use dacapo_dora::{
     ConvGeometry, DoraAdapter, DoraConv2d, DoraEmbedding, DoraFusedLinear, DoraLinear, Flavour,
     KeyedDropout,
@@ -99,25 +101,14 @@ fn results<B: AutodiffBackend>(
     let key = DropoutKey::new(7, "dropout", 3, 1);
     let y = layer.forward(x.clone(), (rate > 0.0).then_some(&key));
     let grads = (y.clone() * r).sum().backward();
-    let DoraAdapter {
-        magnitude,
-        lora_a,
-        lora_b,
-        ..
-    } = layer.adapter.as_ref().expect("just attached");
+    let adapter = layer.adapter.as_ref().expect("just attached");
+    let DoraAdapter { lora_a, lora_b, .. } = adapter;
     vec![
         ("y", values(y)),
         ("dx", values(x.grad(&grads).expect("tracked"))),
         (
             "dm",
-            values(
-                magnitude
-                    .as_ref()
-                    .unwrap()
-                    .val()
-                    .grad(&grads)
-                    .expect("tracked"),
-            ),
+            values(magnitude(adapter).grad(&grads).expect("tracked")),
         ),
         ("da", values(lora_a.val().grad(&grads).expect("tracked"))),
         ("db", values(lora_b.val().grad(&grads).expect("tracked"))),
@@ -259,7 +250,7 @@ fn embedding_results<B: AutodiffBackend>(device: &B::Device) -> Vec<(&'static st
     let y = layer.forward(ids);
     let grads = (y.clone() * r).sum().backward();
     let adapter = layer.adapter.as_ref().expect("just attached");
-    let magnitude = adapter.magnitude.val().grad(&grads).expect("tracked");
+    let magnitude = magnitude(adapter).grad(&grads).expect("tracked");
     let lora_a = adapter.lora_a.val().grad(&grads).expect("tracked");
     let lora_b = adapter.lora_b.val().grad(&grads).expect("tracked");
     vec![
