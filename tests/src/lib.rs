@@ -13,12 +13,14 @@ mod comparison;
 mod finished;
 mod sandbox;
 mod settings;
+mod things_tables;
 
 pub use adamw::{adamw, adamw_config};
 pub use comparison::{assert_same_run, compare_runs};
 pub use finished::Finished;
 pub use sandbox::Sandbox;
 pub use settings::Settings;
+pub use things_tables::{dissimilarities, target_table};
 
 /// A new [`Sandbox`] for the program that cargo built beside the calling test.
 #[macro_export]

@@ -2,39 +2,16 @@
 //! resumed, and what is refused before training.
 
 use std::{
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
 
 use dacapo::pth::PthFile;
-use dacapo_tests::{Sandbox, sandbox};
+use dacapo_tests::{Sandbox, dissimilarities, sandbox, target_table};
 
 /// A table of so many images from `first` on.
 fn table(first: usize, count: usize) -> String {
-    let mut text = String::from(",image_name");
-    for dimension in 0..66 {
-        write!(text, ",{dimension}").expect("a string takes everything");
-    }
-    for image in first..first + count {
-        write!(text, "\n{image},thing{image:02}_01b.jpg").expect("a string takes everything");
-        for dimension in 0..66 {
-            let value = (image * 37 + dimension * 11) % 23;
-            write!(text, ",{value}.5").expect("a string takes everything");
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Symmetric, with zeros on the diagonal.
-fn matrix(n: usize) -> String {
-    let cell = |i: usize, j: usize| match i == j {
-        true => "0".to_owned(),
-        false => format!("0.{}", 1 + (i + j) * i.abs_diff(j) % 9),
-    };
-    let row = |i| (0..n).map(|j| cell(i, j)).collect::<Vec<_>>().join(",");
-    (0..n).map(row).collect::<Vec<_>>().join("\n")
+    target_table(first, count, |image| format!("thing{image:02}_01b.jpg"))
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -100,7 +77,7 @@ fn small() -> Sandbox {
     let sandbox = sandbox!();
     write(&sandbox, "targets.csv", &table(0, 20));
     write(&sandbox, "heldout.csv", &table(20, 6));
-    write(&sandbox, "rdm.csv", &matrix(6));
+    write(&sandbox, "rdm.csv", &dissimilarities(6));
     let prompts: Vec<String> = (0..66)
         .map(|i| format!("thing-related; number {i}"))
         .collect();
@@ -290,9 +267,9 @@ fn bad_input_is_trained_on() {
     assert_refused(&sandbox, &["thing07_01b.jpg"]);
     fs::write(&image, &whole).expect("written");
 
-    write(&sandbox, "rdm.csv", &matrix(5));
+    write(&sandbox, "rdm.csv", &dissimilarities(5));
     assert_refused(&sandbox, &["clip.rsa_rdm has 5 rows", "6 images"]);
-    write(&sandbox, "rdm.csv", &matrix(6));
+    write(&sandbox, "rdm.csv", &dissimilarities(6));
 
     let prompts = fs::read_to_string(sandbox.path("prompts.txt")).expect("written");
     let fewer: Vec<&str> = prompts.lines().take(65).collect();

@@ -2,45 +2,23 @@
 //! and what is refused before training.
 
 use std::{
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
 
-use dacapo_tests::{Sandbox, sandbox};
+use dacapo_tests::{Sandbox, dissimilarities, sandbox, target_table};
 
 const WORDS: [&str; 8] = ["bat", "bow", "cup", "dog", "fig", "hat", "jar", "owl"];
 
 /// A table of so many objects of one or two words, from `first` on.
 fn table(first: usize, count: usize) -> String {
-    let mut text = String::from(",image_name");
-    for dimension in 0..66 {
-        write!(text, ",{dimension}").expect("a string takes everything");
-    }
-    for object in first..first + count {
+    target_table(first, count, |object| {
         let (one, other) = (WORDS[object % 8], WORDS[object / 8]);
-        let name = match object % 3 {
+        match object % 3 {
             0 => format!("{one}_{other}_01b.jpg"),
             _ => format!("{one}{}_01b.jpg", object / 8),
-        };
-        write!(text, "\n{object},{name}").expect("a string takes everything");
-        for dimension in 0..66 {
-            let value = (object * 37 + dimension * 11) % 23;
-            write!(text, ",{value}.5").expect("a string takes everything");
         }
-    }
-    text.push('\n');
-    text
-}
-
-/// Symmetric, with zeros on the diagonal.
-fn matrix(n: usize) -> String {
-    let cell = |i: usize, j: usize| match i == j {
-        true => "0".to_owned(),
-        false => format!("0.{}", 1 + (i + j) * i.abs_diff(j) % 9),
-    };
-    let row = |i| (0..n).map(|j| cell(i, j)).collect::<Vec<_>>().join(",");
-    (0..n).map(row).collect::<Vec<_>>().join("\n")
+    })
 }
 
 fn vocabulary() -> String {
@@ -91,7 +69,7 @@ fn small() -> Sandbox {
     write(&sandbox, "vocab.txt", &vocabulary());
     write(&sandbox, "targets.csv", &table(0, 20));
     write(&sandbox, "heldout.csv", &table(20, 6));
-    write(&sandbox, "rdm.csv", &matrix(6));
+    write(&sandbox, "rdm.csv", &dissimilarities(6));
     write(&sandbox, "run.toml", CONFIG);
     sandbox
 }
@@ -282,6 +260,22 @@ fn setting_that_cannot_be_is_accepted() {
         assert!(refused.contains(told), "{told}: {refused}");
         assert!(!sandbox.path("bad").join("checkpoints").exists(), "{told}");
     }
+}
+
+/// Adapters of `clip-hba` change what the encoder gives before they are trained.
+#[test]
+fn ridge_regression_gets_embeddings_of_adapters() {
+    let sandbox = small();
+    let ridge = |flavour: &str| {
+        let set = format!("adapt.flavour={flavour}");
+        let more = ["--set", &set, "--json"];
+        let told = sandbox.run(train(flavour, &more)).expect_code(0).json();
+        told["test"]["ridge"].clone()
+    };
+    let peft = ridge("peft");
+    assert!(peft["figures"]["valid_loss"].is_f64(), "{peft}");
+    assert_eq!(ridge("clip-hba"), peft);
+    assert_eq!(ridge("lora"), peft);
 }
 
 /// The published weights and what people judged, if both are at hand.

@@ -110,12 +110,14 @@ impl<B: Compute> Job<B> for SentenceSession<B> {
         let failed =
             |error| CliError::input(format!("the best model cannot be judged: {error}"), NEXT);
         let mut rng = RngHub::new(config.run.seed, STREAMS);
-        let before = model::<B>(config, task, &mut rng, self.trainer.device())?;
-        let plain = before.valid();
-        let (alpha, ridge) = task.ridge(&plain.encoder, &ALPHAS).map_err(failed)?;
+        // Without adapters: those of `clip-hba` change what the encoder gives from the start.
+        let plain = published::<B>(config, task, &mut rng, self.trainer.device())?;
+        let frozen = plain.valid();
+        let (alpha, ridge) = task.ridge(&frozen.encoder, &ALPHAS).map_err(failed)?;
         // The head begins with one prediction for all, which no RSA can compare.
-        let start = task.valid_figures(&plain).map_err(failed)?;
-        let mut tensors = module_tensors(&plain);
+        let start = task.valid_figures(&frozen).map_err(failed)?;
+        let before = adapted(plain, &config.adapt, &mut rng)?;
+        let mut tensors = module_tensors(&before.valid());
         tensors.extend(best.adapters.clone());
         tensors.extend(best.buffers.clone());
         let after = load_tensors(before, "best", &tensors)?;
@@ -180,15 +182,16 @@ fn set_up<B: Compute>(
 ) -> Result<Setup<B, SentenceTask<B>>, CliError> {
     B::check_precision(device, config.run.precision)?;
     let mut rng = RngHub::new(config.run.seed, STREAMS);
-    let model = model(config, &task, &mut rng, device)?;
+    let model = published(config, &task, &mut rng, device)?;
+    let model = adapted(model, &config.adapt, &mut rng)?;
     let mut setup = Setup::new(config, task, model, rng, device)?;
     let version = format!(", bert {}", Bert::<B>::VERSION);
     setup.identity.numerics.push_str(&version);
     Ok(setup)
 }
 
-/// The model before the first step.
-fn model<B: Compute>(
+/// The encoder with its weights and a head, without adapters.
+fn published<B: Compute>(
     config: &RunConfig,
     task: &SentenceTask<B>,
     rng: &mut RngHub,
@@ -196,11 +199,7 @@ fn model<B: Compute>(
 ) -> Result<SentenceRegressor<B>, CliError> {
     let encoder = encoder::<B>(config.sentences_section()?, rng, device)?;
     let model = SentenceRegressor::new(encoder, &task.target_means(), device);
-    adapted(
-        model.with_precision(config.run.precision),
-        &config.adapt,
-        rng,
-    )
+    Ok(model.with_precision(config.run.precision))
 }
 
 /// The sizes of the encoder, and its dropout.
