@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use dacapo_dora::{DoraTargets, attach};
 use dacapo_optim::Schedule;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{Identity, SettingChange, Task, Trainer, TrainerRecord, TrainerSettings};
+use dacapo_trainer::{RunParts, Task};
 
 use crate::{
     CliError,
@@ -15,89 +15,25 @@ use crate::{
     identity::identity_in,
 };
 
-/// Everything that a [`Trainer`] is made of.
-pub(crate) struct Setup<B: AutodiffBackend, T: Task<B>> {
-    pub(crate) task: T,
-    pub(crate) model: T::Model,
-    settings: TrainerSettings,
-    pub(crate) identity: Identity,
+/// What a run of `config`, whose schedule is resolved, is made of.
+pub(crate) fn run_of<B: Compute, T: Task<B>>(
+    config: &RunConfig,
+    task: T,
+    model: T::Model,
     rng: RngHub,
-    device: B::Device,
-}
-
-impl<B: Compute, T: Task<B>> Setup<B, T> {
-    /// A run of `config`, whose schedule is resolved.
-    pub(crate) fn new(
-        config: &RunConfig,
-        task: T,
-        model: T::Model,
-        rng: RngHub,
-        device: &B::Device,
-    ) -> Result<Self, CliError> {
-        // Resolved at the first start, so the number of ticks no longer matters.
-        let schedule = config.scheduler.resolved(u64::MAX)?;
-        let shared = config.shared_json().to_string();
-        Ok(Self {
-            task,
-            model,
-            settings: config.trainer_settings(schedule, shared.clone()),
-            identity: identity_in::<B>(&shared, device, config.run.precision),
-            rng,
-            device: device.clone(),
-        })
-    }
-
-    /// The run before its first step.
-    pub(crate) fn start(self) -> Result<Trainer<B, T>, CliError> {
-        Ok(Trainer::new(
-            self.task,
-            self.model,
-            self.settings,
-            self.identity,
-            self.rng,
-            self.device,
-        )?)
-    }
-
-    /// The run that `record` was taken from.
-    pub(crate) fn resume(
-        mut self,
-        record: TrainerRecord,
-        allow_identity_change: bool,
-    ) -> Result<Trainer<B, T>, CliError> {
-        // No setting: its place is the record, where the run's id vouches for it.
-        self.settings.parent = record.run.parent.clone();
-        Ok(Trainer::resume(
-            self.task,
-            self.model,
-            self.settings,
-            self.identity,
-            self.rng,
-            self.device,
-            record,
-            allow_identity_change,
-        )?)
-    }
-
-    /// A branch off the run that `record` was taken from.
-    pub(crate) fn fork(
-        self,
-        record: TrainerRecord,
-        changes: Vec<SettingChange>,
-        allow_identity_change: bool,
-    ) -> Result<Trainer<B, T>, CliError> {
-        Ok(Trainer::fork(
-            self.task,
-            self.model,
-            self.settings,
-            self.identity,
-            self.rng,
-            self.device,
-            record,
-            changes,
-            allow_identity_change,
-        )?)
-    }
+    device: &B::Device,
+) -> Result<RunParts<B, T>, CliError> {
+    // Resolved at the first start, so the number of ticks no longer matters.
+    let schedule = config.scheduler.resolved(u64::MAX)?;
+    let shared = config.shared_json().to_string();
+    Ok(RunParts {
+        task,
+        model,
+        settings: config.trainer_settings(schedule, shared.clone()),
+        identity: identity_in::<B>(&shared, device, config.run.precision),
+        rng,
+        device: device.clone(),
+    })
 }
 
 /// Optimizer steps in an epoch of `train_len` examples.

@@ -10,7 +10,7 @@ use crate::{
 /// What a [`Trainer`] is made of: the same for a run that starts, goes on or is branched off.
 ///
 /// A part that is not what it was is refused by [`resume`](Self::resume), by name. To go on under
-/// another identity, call [`Trainer::resume`] or [`Trainer::fork`] with one's consent.
+/// another identity takes one's consent: [`resume_as`](Self::resume_as) and [`fork`](Self::fork).
 pub struct RunParts<B: AutodiffBackend, T: Task<B>> {
     /// What is trained, on what, and how it is judged.
     pub task: T,
@@ -61,7 +61,19 @@ impl<B: AutodiffBackend, T: Task<B>> RunParts<B, T> {
     ///
     /// # Errors
     /// Those of [`Trainer::resume`]; another identity is one.
-    pub fn resume(mut self, record: TrainerRecord) -> Result<Trainer<B, T>, TrainerError> {
+    pub fn resume(self, record: TrainerRecord) -> Result<Trainer<B, T>, TrainerError> {
+        self.resume_as(record, false)
+    }
+
+    /// The same, under another identity if that is allowed.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::resume`].
+    pub fn resume_as(
+        mut self,
+        record: TrainerRecord,
+        allow_identity_change: bool,
+    ) -> Result<Trainer<B, T>, TrainerError> {
         // No setting: its place is the record, where the run's id vouches for it.
         self.settings.parent = record.run.parent.clone();
         let Self {
@@ -72,7 +84,48 @@ impl<B: AutodiffBackend, T: Task<B>> RunParts<B, T> {
             rng,
             device,
         } = self;
-        Trainer::resume(task, model, settings, identity, rng, device, record, false)
+        Trainer::resume(
+            task,
+            model,
+            settings,
+            identity,
+            rng,
+            device,
+            record,
+            allow_identity_change,
+        )
+    }
+
+    /// A branch off the run that `record` was taken from, under another identity if that is allowed;
+    /// no folder knows of it. `changes` say for the lineage which of these settings are not the parent's.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::fork`].
+    pub fn fork(
+        self,
+        record: TrainerRecord,
+        changes: Vec<SettingChange>,
+        allow_identity_change: bool,
+    ) -> Result<Trainer<B, T>, TrainerError> {
+        let Self {
+            task,
+            model,
+            settings,
+            identity,
+            rng,
+            device,
+        } = self;
+        Trainer::fork(
+            task,
+            model,
+            settings,
+            identity,
+            rng,
+            device,
+            record,
+            changes,
+            allow_identity_change,
+        )
     }
 
     /// A branch in the empty folder `folder` off the checkpoint `name` of the run in `from`.
@@ -101,18 +154,7 @@ impl<B: AutodiffBackend, T: Task<B>> RunParts<B, T> {
                 "Give the branch a folder of its own, or go on with the run that is there",
             ));
         }
-        let Self {
-            task,
-            model,
-            settings,
-            identity,
-            rng,
-            device,
-        } = self;
-        let record = from.load(name)?;
-        let trainer = Trainer::fork(
-            task, model, settings, identity, rng, device, record, changes, false,
-        )?;
+        let trainer = self.fork(from.load(name)?, changes, false)?;
         // Before there is a branch, so that none is ever without.
         from.pin(name, trainer.run_id(), folder.root())?;
         let first = trainer.checkpoint_name();

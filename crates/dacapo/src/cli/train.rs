@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
+    exit_code::{INTERRUPTED, TERMINATED},
     host_memory::half_of_what_is_free,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
@@ -220,8 +221,8 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
         false => print(&summary.text())?,
     }
     Ok(match outcome {
-        Outcome::Stopped(StopReason::Interrupt) => 130,
-        Outcome::Stopped(StopReason::Terminate) => 143,
+        Outcome::Stopped(StopReason::Interrupt) => INTERRUPTED,
+        Outcome::Stopped(StopReason::Terminate) => TERMINATED,
         _ => 0,
     })
 }

@@ -3,7 +3,7 @@ use std::{num::NonZeroUsize, path::Path, thread};
 use dacapo_models::{Clip, Cut, read_clip_weights};
 use dacapo_prefix::Place;
 use dacapo_rng::RngHub;
-use dacapo_trainer::{STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors};
+use dacapo_trainer::{RunParts, STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::{
     digits::BaseRecord,
     job::{Job, Verdict},
     prefix_keeping::PrefixKeeping,
-    setup::{Setup, absolute, adapted, resolve_schedule},
+    setup::{absolute, adapted, resolve_schedule, run_of},
 };
 
 /// A CLIP-HBA run, set up from its configuration.
@@ -50,7 +50,7 @@ impl<B: Compute> Job<B> for ClipSession<B> {
         check(config)?;
         let task = task::<B>(config, device)?;
         Ok(Self {
-            trainer: set_up(config, task, device)?.resume(record, allow_identity_change)?,
+            trainer: set_up(config, task, device)?.resume_as(record, allow_identity_change)?,
         })
     }
 
@@ -149,13 +149,13 @@ fn set_up<B: Compute>(
     config: &RunConfig,
     task: ClipTask<B>,
     device: &B::Device,
-) -> Result<Setup<B, ClipTask<B>>, CliError> {
+) -> Result<RunParts<B, ClipTask<B>>, CliError> {
     B::check_precision(device, config.run.precision)?;
     let mut rng = RngHub::new(config.run.seed, STREAMS);
     let model = model::<B>(config.clip_section()?, &mut rng, device)?;
     let model = model.with_precision(config.run.precision);
     let model = adapted(model, &config.adapt, &mut rng)?;
-    let mut setup = Setup::new(config, task, model, rng, device)?;
+    let mut setup = run_of(config, task, model, rng, device)?;
     let version = format!(", clip {}", Clip::<B>::VERSION);
     setup.identity.numerics.push_str(&version);
     Ok(setup)

@@ -4,7 +4,7 @@ use burn::tensor::backend::AutodiffBackend;
 use dacapo_models::Digits;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{
-    STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors, module_tensors,
+    RunParts, STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors, module_tensors,
 };
 
 use super::accuracy::verdict;
@@ -14,7 +14,7 @@ use crate::{
     compute::Compute,
     config::{ModelConfig, ModelKind, RunConfig},
     job::{Job, Verdict},
-    setup::{Setup, absolute, adapted, resolve_schedule},
+    setup::{absolute, adapted, resolve_schedule, run_of},
 };
 
 /// A digits run of one architecture, set up from its configuration.
@@ -45,7 +45,7 @@ impl<B: Compute, M: DigitsModel<B>> Job<B> for Session<B, M> {
     ) -> Result<Self, CliError> {
         let (setup, seen) = set_up::<B, M>(config, device)?;
         Ok(Self {
-            trainer: setup.resume(record, allow_identity_change)?,
+            trainer: setup.resume_as(record, allow_identity_change)?,
             seen,
         })
     }
@@ -136,7 +136,7 @@ impl<B: Compute, M: DigitsModel<B>> Session<B, M> {
     }
 }
 
-type DigitsSetup<B, M> = Setup<B, DigitsTask<B, M>>;
+type DigitsSetup<B, M> = RunParts<B, DigitsTask<B, M>>;
 
 /// What `config` names, and the classes that the base was trained on.
 fn set_up<B: Compute, M: DigitsModel<B>>(
@@ -169,7 +169,7 @@ fn set_up<B: Compute, M: DigitsModel<B>>(
         seen = base.classes;
     }
     let model = adapted(model, &config.adapt, &mut rng)?;
-    let setup = Setup::new(config, task, model, rng, device)?;
+    let setup = run_of(config, task, model, rng, device)?;
     Ok((setup, seen))
 }
 

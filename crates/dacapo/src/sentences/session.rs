@@ -5,7 +5,7 @@ use dacapo_models::{Bert, BertConfig, read_bert_config, read_bert_weights};
 use dacapo_prefix::Place;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{
-    STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors, module_tensors,
+    RunParts, STREAMS, SettingChange, Trainer, TrainerRecord, load_tensors, module_tensors,
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::{
     digits::BaseRecord,
     job::{Job, Verdict},
     prefix_keeping::PrefixKeeping,
-    setup::{Setup, absolute, adapted, resolve_schedule},
+    setup::{absolute, adapted, resolve_schedule, run_of},
 };
 
 /// Penalties that the ridge regression chooses among.
@@ -57,7 +57,7 @@ impl<B: Compute> Job<B> for SentenceSession<B> {
         check(config)?;
         Ok(Self {
             trainer: set_up(config, task::<B>(config, device)?, device)?
-                .resume(record, allow_identity_change)?,
+                .resume_as(record, allow_identity_change)?,
         })
     }
 
@@ -179,12 +179,12 @@ fn set_up<B: Compute>(
     config: &RunConfig,
     task: SentenceTask<B>,
     device: &B::Device,
-) -> Result<Setup<B, SentenceTask<B>>, CliError> {
+) -> Result<RunParts<B, SentenceTask<B>>, CliError> {
     B::check_precision(device, config.run.precision)?;
     let mut rng = RngHub::new(config.run.seed, STREAMS);
     let model = published(config, &task, &mut rng, device)?;
     let model = adapted(model, &config.adapt, &mut rng)?;
-    let mut setup = Setup::new(config, task, model, rng, device)?;
+    let mut setup = run_of(config, task, model, rng, device)?;
     let version = format!(", bert {}", Bert::<B>::VERSION);
     setup.identity.numerics.push_str(&version);
     Ok(setup)
