@@ -46,6 +46,19 @@ impl RngHub {
         Ok(self.streams.get_mut(name).expect("looked up just above"))
     }
 
+    /// The streams of this hub for one micro-batch, at position 0 each: what is drawn from them
+    /// depends on step and micro-batch alone, and moves nothing here.
+    pub fn of_micro_batch(&self, step: u64, micro_batch: u32) -> Self {
+        let streams = self.streams.keys().map(|name| {
+            let stream = Stream::of_micro_batch(self.seed, name, step, micro_batch);
+            (name.clone(), stream)
+        });
+        Self {
+            seed: self.seed,
+            streams: streams.collect(),
+        }
+    }
+
     /// The state of every stream.
     pub fn to_record(&self) -> RngRecord {
         let streams = self

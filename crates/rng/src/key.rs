@@ -6,7 +6,8 @@ const MASK: &str = "dacapo-rng v1 mask key";
 
 /// The key of a registered stream (`index` is `None`) or of a sub-stream.
 ///
-/// The tag byte keeps `(seed, name)` apart from `(seed, name, 0)`.
+/// The tag byte keeps `(seed, name)` apart from `(seed, name, 0)`, and both from those of a
+/// [micro-batch](micro_batch).
 pub(crate) fn stream(seed: u64, name: &str, index: Option<u64>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(STREAM);
     hasher.update(&seed.to_le_bytes());
@@ -15,6 +16,16 @@ pub(crate) fn stream(seed: u64, name: &str, index: Option<u64>) -> [u8; 32] {
         None => hasher.update(&[0]),
         Some(index) => hasher.update(&[1]).update(&index.to_le_bytes()),
     };
+    *hasher.finalize().as_bytes()
+}
+
+pub(crate) fn micro_batch(seed: u64, name: &str, step: u64, micro_batch: u32) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(STREAM);
+    hasher.update(&seed.to_le_bytes());
+    string(&mut hasher, name);
+    hasher.update(&[2]);
+    hasher.update(&step.to_le_bytes());
+    hasher.update(&micro_batch.to_le_bytes());
     *hasher.finalize().as_bytes()
 }
 

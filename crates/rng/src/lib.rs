@@ -43,6 +43,7 @@
 //! |---|---|---|
 //! | stream | `dacapo-rng v1 stream key` | u64 seed, string name, u8 0 |
 //! | indexed stream | `dacapo-rng v1 stream key` | u64 seed, string name, u8 1, u64 index |
+//! | stream of a micro-batch | `dacapo-rng v1 stream key` | u64 seed, string name, u8 2, u64 step, u32 micro-batch |
 //! | dropout | `dacapo-rng v1 dropout key` | u64 seed, string name, u64 step, u32 micro-batch |
 //! | mask | `dacapo-rng v1 mask key` | 32 bytes of the dropout key, string path |
 //!

@@ -32,6 +32,12 @@ impl Stream {
         Self::from_key(key::stream(seed, name, Some(index)))
     }
 
+    /// The sub-stream of `name` for the `micro_batch`-th forward pass of optimizer step `step`, at
+    /// position 0, independent of the others of that name.
+    pub fn of_micro_batch(seed: u64, name: &str, step: u64, micro_batch: u32) -> Self {
+        Self::from_key(key::micro_batch(seed, name, step, micro_batch))
+    }
+
     fn from_key(key: [u8; 32]) -> Self {
         Self {
             key,

@@ -75,6 +75,8 @@ fn stream_values_changed_between_versions() {
     assert_eq!(stream.next_u64(), word(&golden["init_42_at_2_pow_40"]));
     let indexed = Stream::keyed(42, "init", 0).next_u64();
     assert_eq!(indexed, word(&golden["init_42_index_0"]));
+    let of_micro_batch = Stream::of_micro_batch(42, "init", 3, 1).next_u64();
+    assert_eq!(of_micro_batch, word(&golden["init_42_step_3_micro_1"]));
 }
 
 #[test]

@@ -30,6 +30,29 @@ fn one_stream_disturbs_another() {
 }
 
 #[test]
+fn micro_batches_share_draws_or_move_the_hub() {
+    let hub = RngHub::new(1, &NAMES);
+    let mut drawn = Vec::new();
+    for (step, micro_batch) in [(1, 0), (1, 1), (2, 0), (0, 1)] {
+        let mut streams = hub.of_micro_batch(step, micro_batch);
+        assert!(streams.stream("augment").is_err(), "an unknown name");
+        for name in NAMES {
+            drawn.push(streams.stream(name).expect("registered").next_u64());
+        }
+        let mut again = hub.of_micro_batch(step, micro_batch);
+        let last = again.stream(NAMES[2]).expect("registered").next_u64();
+        assert_eq!(drawn.last(), Some(&last));
+    }
+    drawn.extend(NAMES.map(|name| Stream::named(1, name).next_u64()));
+    drawn.extend(NAMES.map(|name| Stream::keyed(1, name, 1).next_u64()));
+    let count = drawn.len();
+    drawn.sort_unstable();
+    drawn.dedup();
+    assert_eq!(drawn.len(), count, "two streams of one key");
+    assert_eq!(hub, RngHub::new(1, &NAMES));
+}
+
+#[test]
 fn order_of_registration_matters() {
     let forwards = RngHub::new(1, &["a", "b"]);
     assert_eq!(forwards, RngHub::new(1, &["b", "a", "b"]));

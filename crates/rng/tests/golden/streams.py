@@ -32,6 +32,11 @@ def stream_key(seed, name, index=None):
     return derive("dacapo-rng v1 stream key", seed.to_bytes(8, "little") + string(name) + tail)
 
 
+def micro_batch_key(seed, name, step, micro_batch):
+    tail = b"\2" + step.to_bytes(8, "little") + micro_batch.to_bytes(4, "little")
+    return derive("dacapo-rng v1 stream key", seed.to_bytes(8, "little") + string(name) + tail)
+
+
 class Stream:
     def __init__(self, key):
         word = lambda i: int.from_bytes(key[16 * i : 16 * i + 16], "little")
@@ -113,6 +118,7 @@ def main():
             "init_42": [str(x) for x in raw],
             "init_42_at_2_pow_40": str(far.draw()),
             "init_42_index_0": str(Stream(stream_key(42, "init", 0)).draw()),
+            "init_42_step_3_micro_1": str(Stream(micro_batch_key(42, "init", 3, 1)).draw()),
             "init_42_normals": [normals.normal() for _ in range(8)],
             "shuffle_7_epoch_3_of_20": permutation(7, "shuffle", 3, 20),
             "dropped_7_step_5_micro_1_blocks_0": dropped(
