@@ -6,7 +6,8 @@ use crate::PerturbationKind;
 pub struct BatchPerturbation {
     /// One of the kinds that are [of a batch](PerturbationKind::is_of_batch).
     pub kind: PerturbationKind,
-    /// The step's draws, which its micro-batches share in their order.
+    /// The step's draws, which its micro-batches share in their order; with virtual shards, each
+    /// shard's own.
     pub stream: Stream,
 }
 

@@ -82,6 +82,42 @@ pub enum TrainerError {
         "the run's log cannot be written: {0}. The last checkpoint is whole; free space or fix the folder's permissions, then resume."
     )]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process of this run has failed.
+    #[error(
+        "rank {rank} of {size} has failed: {message} What was committed is whole: mend the cause, then start again with as many ranks as you like."
+    )]
+    OtherRank {
+        /// Which.
+        rank: usize,
+        /// How many there are.
+        size: usize,
+        /// What it said.
+        message: String,
+    },
+    /// The processes of a run do not agree.
+    #[error("the {} ranks differ in {what}:{}\n{next}.", values.len(), list_values(values))]
+    RanksDiffer {
+        /// In what.
+        what: String,
+        /// Each one's value, by rank.
+        values: Vec<String>,
+        /// What to do.
+        next: String,
+    },
+    /// Messages of the other processes of this run do not arrive.
+    #[error(
+        "rank {rank} of {size}: the other ranks cannot be reached in its {what}: {source}. The last checkpoint is whole; resume with the ranks that are left."
+    )]
+    Communication {
+        /// The message.
+        what: String,
+        /// This process.
+        rank: usize,
+        /// How many there are.
+        size: usize,
+        /// The communicator's own error.
+        source: crate::CommunicatorError,
+    },
     /// A checkpoint file could not be written or read.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -97,6 +133,20 @@ fn list_changes(changes: &[crate::IdentityChange]) -> String {
             )
         })
         .collect()
+}
+
+/// Every value with those that have it.
+fn list_values(values: &[String]) -> String {
+    let mut ranks: Vec<(&String, Vec<String>)> = Vec::new();
+    for (rank, value) in values.iter().enumerate() {
+        match ranks.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, of)) => of.push(rank.to_string()),
+            None => ranks.push((value, vec![rank.to_string()])),
+        }
+    }
+    let line =
+        |(value, of): (&String, Vec<String>)| format!("\n  {value} (rank {})", of.join(", "));
+    ranks.into_iter().map(line).collect()
 }
 
 impl TrainerError {

@@ -39,7 +39,7 @@ fn hashes<B: Backend, M: Module<B>>(
         .collect()
 }
 
-fn hash_tensor(data: &TensorData) -> blake3::Hash {
+pub(crate) fn hash_tensor(data: &TensorData) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{:?}", data.dtype).as_bytes());
     for dim in data.shape.iter() {

@@ -61,6 +61,21 @@ impl Identity {
             .collect()
     }
 
+    /// Names in place of this part all of `values`, which several processes have; a part that says
+    /// nothing of a device stays as it is.
+    pub(crate) fn mix(&mut self, part: &str, mut values: Vec<String>) {
+        values.sort();
+        values.dedup();
+        let mixed = values.join(" + ");
+        match part {
+            "device" => self.device = mixed,
+            "kernel_plan" => self.kernel_plan = mixed,
+            "cpu_features" => self.cpu_features = vec![mixed],
+            "numerics" => self.numerics = mixed,
+            _ => {}
+        }
+    }
+
     /// Name and value of every part, in the order of declaration.
     pub fn parts(&self) -> Vec<(&'static str, String)> {
         // Destructured, so that a new field cannot be forgotten here.

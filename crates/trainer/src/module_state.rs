@@ -10,12 +10,12 @@ use std::{
 use burn::{
     module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{
-        Bool, DType, Int, Tensor, TensorData,
+        Bool, DType, Int, Tensor, TensorData, Transaction,
         backend::{AutodiffBackend, Backend},
     },
 };
 
-use dacapo_optim::ParamSpec;
+use dacapo_optim::{OptimError, ParamSpec};
 
 use crate::TrainerError;
 
@@ -235,6 +235,25 @@ pub(crate) fn flat<B: AutodiffBackend, M: AutodiffModule<B>>(
     };
     module.visit(&mut flat);
     flat.out
+}
+
+/// The data of all these tensors, in one transfer; `operation` names it where the device fails.
+pub(crate) fn read_all<B: Backend>(
+    tensors: Vec<Tensor<B, 1>>,
+    operation: &'static str,
+) -> Result<Vec<TensorData>, TrainerError> {
+    if tensors.is_empty() {
+        // Burn's transaction on a GPU panics without a tensor.
+        return Ok(Vec::new());
+    }
+    let read = tensors
+        .into_iter()
+        .fold(Transaction::<B>::default(), Transaction::register)
+        .try_execute();
+    Ok(read.map_err(|error| OptimError::Device {
+        operation,
+        message: error.to_string(),
+    })?)
 }
 
 struct SetFlat<B: AutodiffBackend> {

@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{
-    Shape, Tensor, TensorData, Transaction,
+    Shape, Tensor, TensorData,
     backend::{AutodiffBackend, Backend},
 };
 use dacapo_ops::WorkQueue;
-use dacapo_optim::{OptimError, Optimizer, ParamSpec, SchedulerRecord};
+use dacapo_optim::{Optimizer, ParamSpec, SchedulerRecord};
 use dacapo_rng::RngRecord;
 
-use crate::{DataRecord, EarlyStopping, Identity, Info, RunRecord, TrainerError, TrainerRecord};
+use crate::{
+    DataRecord, EarlyStopping, Identity, Info, RunRecord, TrainerError, TrainerRecord, module_state,
+};
 
 /// The complete state between two steps, adapters and moments still on the device.
 ///
@@ -65,18 +67,7 @@ fn read<B: Backend>(
     specs: &BTreeMap<String, ParamSpec>,
 ) -> Result<BTreeMap<String, TensorData>, TrainerError> {
     let (paths, tensors): (Vec<_>, Vec<_>) = tensors.into_iter().unzip();
-    if tensors.is_empty() {
-        // Burn's transaction on a GPU panics without a tensor.
-        return Ok(BTreeMap::new());
-    }
-    let data = tensors
-        .into_iter()
-        .fold(Transaction::<B>::default(), Transaction::register)
-        .try_execute()
-        .map_err(|error| OptimError::Device {
-            operation: "reading the adapters",
-            message: error.to_string(),
-        })?;
+    let data = module_state::read_all(tensors, "reading the adapters")?;
     let shaped = paths.into_iter().zip(data).map(|(path, data)| {
         let shape = Shape::from(specs[&path].shape.clone());
         (path, TensorData { shape, ..data })

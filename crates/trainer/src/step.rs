@@ -1,31 +1,14 @@
 //! One optimizer step.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
-use burn::{
-    module::AutodiffModule,
-    tensor::{
-        Tensor,
-        backend::{AutodiffBackend, Backend},
-    },
-};
-use dacapo_rng::{DropoutKey, Stream};
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 
 use crate::{
-    BatchPerturbation, EpochReport, EpochRow, PartialEpoch, Perturbation, PerturbationKind,
-    ResetOptimizer, ScheduleUnit, StepContext, StepReport, Task, Trainer, TrainerError,
-    hashes::frozen_hashes, metrics::check_monitor, module_state, trainer::epoch_checkpoint,
+    EpochReport, EpochRow, PartialEpoch, PerturbationKind, ResetOptimizer, ScheduleUnit,
+    StepReport, Task, Trainer, TrainerError, hashes::frozen_hashes, metrics::check_monitor,
+    module_state, shard_gradients::Gradients, trainer::epoch_checkpoint,
 };
-
-type FlatTensors<B> = BTreeMap<String, Tensor<<B as AutodiffBackend>::InnerBackend, 1>>;
-
-/// What a step's examples gave.
-struct Gradients<B: AutodiffBackend> {
-    /// Of each batch, with the number of its examples.
-    losses: Vec<(Tensor<B::InnerBackend, 1>, usize)>,
-    grads: FlatTensors<B>,
-    examples: usize,
-}
 
 impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// One optimizer step, and the end of the epoch if it was the epoch's last; `None`
@@ -49,7 +32,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             grads,
             examples,
         } = self.gradients(step)?;
-        let lr_factor = match self.disturbed(PerturbationKind::LearningRate, step) {
+        let lr_factor = match self
+            .settings
+            .disturbed(PerturbationKind::LearningRate, step)
+        {
             Some(perturbation) => self.scheduler.factor() * perturbation.factor.unwrap_or(1.0),
             None => self.scheduler.factor(),
         };
@@ -59,13 +45,13 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             self.model = module_state::set_flat(self.model.clone(), params);
             report
         });
-        let next = self.step_from(self.position + examples);
+        let next = self.own_examples(self.position + examples);
         if !next.is_empty() {
-            self.task.prefetch(&self.order[next]);
+            self.task.prefetch(&next);
         }
         // Read once everything is queued, so that a GPU need not wait for the next step. A loss that
         // is not finite explains what the optimizer refuses, too.
-        let loss = mean_loss(step, losses, examples)?;
+        let loss = mean_loss(step, losses.read(), examples)?;
         let report = report?.wait()?;
         if self.settings.schedule_unit == ScheduleUnit::Step {
             self.scheduler.tick();
@@ -94,59 +80,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     }
 
     /// Places in the epoch's order of the examples of the step that begins at `position`.
-    fn step_from(&self, position: usize) -> Range<usize> {
+    pub(crate) fn step_from(&self, position: usize) -> Range<usize> {
         let last = position.saturating_add(self.settings.examples_per_step());
         position..self.examples_per_epoch().min(last)
-    }
-
-    /// Losses and gradients of the next step's examples, these averaged over them.
-    fn gradients(&mut self, step: u64) -> Result<Gradients<B>, TrainerError> {
-        let examples = &self.order[self.step_from(self.position)];
-        let total = examples.len();
-        let mut perturbation = self
-            .settings
-            .perturbation
-            .as_ref()
-            .filter(|perturbation| perturbation.kind.is_of_batch() && perturbation.is_active(step))
-            .map(|perturbation| BatchPerturbation {
-                kind: perturbation.kind,
-                stream: Stream::keyed(perturbation.seed, Perturbation::STREAM, step),
-            });
-        let (seed, stream) = match self.disturbed(PerturbationKind::DropoutSeed, step) {
-            Some(perturbation) => (perturbation.seed, Perturbation::STREAM),
-            None => (self.rng.seed(), "dropout"),
-        };
-        let mut losses = Vec::new();
-        let mut sum = BTreeMap::new();
-        for (index, batch) in examples.chunks(self.settings.batch_size).enumerate() {
-            let mut context = StepContext {
-                dropout: DropoutKey::new(seed, stream, step - self.dropout_from, index as u32),
-                rng: &mut self.rng,
-                perturbation: perturbation.as_mut(),
-            };
-            let mut loss = self
-                .task
-                .loss(&self.model, batch, &mut context)
-                .map_err(|source| TrainerError::Task { step, source })?;
-            losses.push((loss.clone().inner(), batch.len()));
-            if batch.len() != total {
-                loss = loss.mul_scalar(batch.len() as f64 / total as f64);
-            }
-            let grads =
-                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
-            for (path, grad) in grads {
-                let grad = match sum.remove(&path) {
-                    Some(sum) => grad.add(sum),
-                    None => grad,
-                };
-                sum.insert(path, grad);
-            }
-        }
-        Ok(Gradients {
-            losses,
-            grads: sum,
-            examples: total,
-        })
     }
 
     fn end_epoch(&mut self, lr_factor: f64) -> Result<EpochReport, TrainerError> {
@@ -171,6 +107,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let monitor = &self.settings.early_stopping.monitor;
         check_monitor(monitor, metrics.keys())?;
         let watched = metrics[monitor];
+        self.check_agreement(&metrics)?;
         if self.settings.schedule_unit == ScheduleUnit::Epoch {
             self.scheduler.tick();
         }
@@ -208,14 +145,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 }
 
 /// The mean over all examples.
-fn mean_loss<B: Backend>(
-    step: u64,
-    losses: Vec<(Tensor<B, 1>, usize)>,
-    examples: usize,
-) -> Result<f64, TrainerError> {
+fn mean_loss(step: u64, losses: Vec<(f64, usize)>, examples: usize) -> Result<f64, TrainerError> {
     let mut sum = 0.0;
-    for (loss, examples) in losses {
-        let value = loss.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
+    for (value, examples) in losses {
         if !value.is_finite() {
             return Err(TrainerError::NotFinite {
                 step,

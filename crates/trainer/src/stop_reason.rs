@@ -9,3 +9,20 @@ pub enum StopReason {
     /// A request to end (SIGTERM).
     Terminate,
 }
+
+impl StopReason {
+    /// What ranks tell one another.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::StepReached => 0,
+            Self::Interrupt => 1,
+            Self::Terminate => 2,
+        }
+    }
+
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        [Self::StepReached, Self::Interrupt, Self::Terminate]
+            .into_iter()
+            .find(|reason| reason.code() == code)
+    }
+}

@@ -7,7 +7,8 @@ use dacapo_rng::{RngHub, epoch_permutation};
 
 use crate::{
     DataRecord, EarlyStopping, EpochRow, Identity, Info, LineageEvent, PartialEpoch, Perturbation,
-    PerturbationKind, RunRecord, Snapshot, Task, TrainerError, TrainerRecord, TrainerSettings,
+    PerturbationKind, Ranks, RunRecord, Snapshot, Task, TrainerError, TrainerRecord,
+    TrainerSettings,
     hashes::{frozen_hashes, hash_all, order_key, short_hash},
     metrics::{check_monitor, known_metrics},
     module_state,
@@ -50,6 +51,7 @@ pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     pub(crate) trainable_paths: BTreeSet<String>,
     has_buffers: bool,
     pub(crate) device: B::Device,
+    pub(crate) ranks: Ranks,
     /// Hash of every frozen tensor, until the first step has proved them constant.
     pub(crate) frozen: Option<BTreeMap<String, blake3::Hash>>,
 }
@@ -85,6 +87,15 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             module_state::set_trainable(model, &trainable_paths, &|path| task.is_buffer(path));
 
         let has_buffers = module_state::has(&model.valid(), |path| task.is_buffer(path));
+        if has_buffers && settings.virtual_shards > 1 {
+            return Err(TrainerError::setting(
+                "train.virtual_shards",
+                settings.virtual_shards,
+                "this model has running statistics (batch normalisation), which one batch after \
+                 the other moves, and no shard can wait for the one before",
+                "Use 1, or a model that normalises each example by itself",
+            ));
+        }
         let frozen = frozen_hashes(&task, &model, &trainable_paths);
         identity.base_hash = hash_all(&frozen);
 
@@ -114,6 +125,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             trainable_paths,
             has_buffers,
             device,
+            ranks: Ranks::alone(),
             frozen: Some(frozen),
         };
         trainer.run_id = trainer.id();
@@ -203,6 +215,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         &self.task
     }
 
+    /// The processes that train this run: this one alone, until it [joins](Self::join) others.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
+    }
+
     /// The settings.
     pub fn settings(&self) -> &TrainerSettings {
         &self.settings
@@ -248,13 +265,6 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.settings.examples_per_epoch(self.task.train_len())
     }
 
-    /// The perturbation, if it is of this kind and disturbs this step.
-    pub(crate) fn disturbed(&self, kind: PerturbationKind, step: u64) -> Option<&Perturbation> {
-        let perturbation = self.settings.perturbation.as_ref();
-        perturbation
-            .filter(|perturbation| perturbation.kind == kind && perturbation.is_active(step))
-    }
-
     /// An optimizer before its first step.
     pub(crate) fn fresh_optimizer(&self) -> Result<Optimizer<B::InnerBackend>, TrainerError> {
         let settings = &self.settings.optimizer;
@@ -291,7 +301,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     pub(crate) fn epoch_order(&self) -> Vec<usize> {
         let len = self.task.train_len();
         let first_step = self.epoch * self.settings.steps_per_epoch(len) + 1;
-        if let Some(perturbation) = self.disturbed(PerturbationKind::DataOrder, first_step) {
+        if let Some(perturbation) = self
+            .settings
+            .disturbed(PerturbationKind::DataOrder, first_step)
+        {
             return epoch_permutation(perturbation.seed, Perturbation::STREAM, self.epoch, len);
         }
         match self.settings.shuffle {

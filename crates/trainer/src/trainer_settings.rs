@@ -2,7 +2,8 @@ use dacapo_optim::{OptimizerConfig, Schedule};
 use serde::Serialize;
 
 use crate::{
-    EarlyStoppingConfig, Parent, Perturbation, ResetOptimizer, ScheduleUnit, TrainerError,
+    EarlyStoppingConfig, Parent, Perturbation, PerturbationKind, ResetOptimizer, ScheduleUnit,
+    TrainerError,
 };
 
 /// Everything that the trainer itself is told.
@@ -17,6 +18,9 @@ pub struct TrainerSettings {
     /// Micro-batches in an optimizer step. Their gradients are averaged by examples,
     /// so that a step equals one of a batch that many times larger, up to rounding.
     pub accumulation: usize,
+    /// Parts of a micro-batch, of which each has a forward and a backward pass of its own, whichever
+    /// [rank](crate::Ranks) it is on; 1 for none. It must divide `batch_size`.
+    pub virtual_shards: usize,
     /// Whether every epoch has an order of its own, from the stream `shuffle`.
     pub shuffle: bool,
     /// Whether an incomplete last micro-batch of an epoch is left out.
@@ -42,12 +46,19 @@ pub struct TrainerSettings {
     pub config: String,
 }
 
+fn is_one(count: &usize) -> bool {
+    *count == 1
+}
+
 /// What [`TrainerSettings::shared_hash`] is a hash of.
 #[derive(Serialize)]
 struct Shared<'a> {
     training_run: u64,
     batch_size: usize,
     accumulation: usize,
+    // Left out where there is one, as in the runs from before there were any.
+    #[serde(skip_serializing_if = "is_one")]
+    virtual_shards: usize,
     shuffle: bool,
     drop_last: bool,
     reset_optimizer: ResetOptimizer,
@@ -70,6 +81,7 @@ impl TrainerSettings {
             epochs,
             batch_size,
             accumulation: 1,
+            virtual_shards: 1,
             shuffle: true,
             drop_last: false,
             reset_optimizer: ResetOptimizer::Never,
@@ -94,6 +106,7 @@ impl TrainerSettings {
             epochs: _,
             batch_size,
             accumulation,
+            virtual_shards,
             shuffle,
             drop_last,
             reset_optimizer,
@@ -110,6 +123,7 @@ impl TrainerSettings {
             training_run: *training_run,
             batch_size: *batch_size,
             accumulation: *accumulation,
+            virtual_shards: *virtual_shards,
             shuffle: *shuffle,
             drop_last: *drop_last,
             reset_optimizer: *reset_optimizer,
@@ -162,6 +176,17 @@ impl TrainerSettings {
                 "Use 1 for no accumulation",
             ));
         }
+        if self.virtual_shards == 0 || !self.batch_size.is_multiple_of(self.virtual_shards) {
+            return Err(TrainerError::setting(
+                "train.virtual_shards",
+                self.virtual_shards,
+                format!(
+                    "must divide the {} examples of train.batch_size, so that every shard has as many",
+                    self.batch_size
+                ),
+                "Use 1 for none, or another train.batch_size",
+            ));
+        }
         if let Some(perturbation) = &self.perturbation {
             perturbation.validate(self.steps_per_epoch(train_len))?;
         }
@@ -184,9 +209,21 @@ impl TrainerSettings {
             .div_ceil(self.examples_per_step()) as u64
     }
 
+    /// Examples of a forward pass.
+    pub fn shard_size(&self) -> usize {
+        self.batch_size / self.virtual_shards
+    }
+
     /// Training examples of a whole optimizer step.
     pub fn examples_per_step(&self) -> usize {
         self.batch_size.saturating_mul(self.accumulation)
+    }
+
+    /// The perturbation, if it is of this kind and disturbs this step.
+    pub(crate) fn disturbed(&self, kind: PerturbationKind, step: u64) -> Option<&Perturbation> {
+        let perturbation = self.perturbation.as_ref();
+        perturbation
+            .filter(|perturbation| perturbation.kind == kind && perturbation.is_active(step))
     }
 
     /// Ticks of the schedule in the whole run.

@@ -81,6 +81,7 @@ impl RunConfig {
             epochs: train.epochs,
             batch_size: train.batch_size,
             accumulation: train.accumulation,
+            virtual_shards: train.virtual_shards,
             shuffle: train.shuffle,
             drop_last: train.drop_last,
             reset_optimizer: train.reset_optimizer,
@@ -129,10 +130,12 @@ impl RunConfig {
     /// precision (a part of the identity of its own).
     pub fn shared_json(&self) -> serde_json::Value {
         let mut value = serde_json::to_value(self).expect("a configuration is plain data");
-        value["train"]
-            .as_object_mut()
-            .expect("[train] is a table")
-            .remove("epochs");
+        let train = value["train"].as_object_mut().expect("[train] is a table");
+        train.remove("epochs");
+        if self.train.virtual_shards == 1 {
+            // As in the runs from before there were any.
+            train.remove("virtual_shards");
+        }
         value["run"]
             .as_object_mut()
             .expect("[run] is a table")

@@ -12,6 +12,8 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Micro-batches in an optimizer step.
     pub accumulation: usize,
+    /// Parts of a micro-batch that are computed one by one, whichever rank each is on; 1 for none.
+    pub virtual_shards: usize,
     /// Whether every epoch has an order of its own.
     pub shuffle: bool,
     /// Whether an incomplete last micro-batch is left out.
@@ -28,6 +30,7 @@ impl Default for TrainConfig {
             epochs: 15,
             batch_size: 32,
             accumulation: 1,
+            virtual_shards: 1,
             shuffle: true,
             drop_last: false,
             reset_optimizer: ResetOptimizer::Never,

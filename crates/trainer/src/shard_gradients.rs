@@ -1,0 +1,317 @@
+//! The gradients of a step's examples: shard by shard, added in one order over all ranks.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
+};
+
+use burn::tensor::{
+    DType, Tensor, TensorData,
+    backend::{AutodiffBackend, Backend},
+};
+use dacapo_rng::{DropoutKey, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BatchPerturbation, Perturbation, PerturbationKind, StepContext, Task, Trainer, TrainerError,
+    module_state,
+    shard_tree::{ShardNode, ShardTree},
+};
+
+/// Flat tensors by path.
+pub(crate) type FlatTensors<B> = BTreeMap<String, Tensor<B, 1>>;
+
+/// Where a shard's part of the examples lies: of micro-batch `batch`, its `index`-th forward pass.
+struct Piece {
+    examples: Range<usize>,
+    index: u32,
+}
+
+/// The mean losses of a step's forward passes, each with the number of its examples, in the order of the
+/// shards.
+pub(crate) enum Losses<B: Backend> {
+    /// Nobody has waited for them yet.
+    Queued(Vec<(Tensor<B, 1>, usize)>),
+    Read(Vec<(f64, usize)>),
+}
+
+impl<B: Backend> Losses<B> {
+    /// Waits for them.
+    pub(crate) fn read(self) -> Vec<(f64, usize)> {
+        match self {
+            Self::Queued(losses) => losses
+                .into_iter()
+                .map(|(loss, examples)| (first(&loss.into_data()), examples))
+                .collect(),
+            Self::Read(losses) => losses,
+        }
+    }
+}
+
+/// What a step's examples gave.
+pub(crate) struct Gradients<B: Backend> {
+    pub(crate) losses: Losses<B>,
+    pub(crate) grads: FlatTensors<B>,
+    pub(crate) examples: usize,
+}
+
+/// What a rank hands on of a step: before the tensors' bytes, in this order.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    losses: Vec<(f64, usize)>,
+    sums: Vec<Sum>,
+}
+
+/// A sum of gradients over the shards below a node, or that they have no example.
+#[derive(Serialize, Deserialize)]
+struct Sum {
+    node: ShardNode,
+    /// Place among the trained tensors, and dtype.
+    tensors: Option<Vec<(usize, DType)>>,
+}
+
+impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
+    pub(crate) fn shard_tree(&self) -> ShardTree {
+        ShardTree::new(self.settings.virtual_shards)
+    }
+
+    /// The shards that this rank computes.
+    pub(crate) fn own_shards(&self) -> Range<usize> {
+        self.shard_tree()
+            .share(self.ranks.rank(), self.ranks.size())
+    }
+
+    /// Losses and gradients of the next step's examples, these averaged over them.
+    pub(crate) fn gradients(
+        &mut self,
+        step: u64,
+    ) -> Result<Gradients<B::InnerBackend>, TrainerError> {
+        let tree = self.shard_tree();
+        let examples = self.step_from(self.position).len();
+        let mut losses = Vec::new();
+        let mut sums = BTreeMap::new();
+        for node in tree.nodes(&self.own_shards()) {
+            let mut at = |node: ShardNode| match node.leaf() {
+                Some(shard) => self.shard(step, shard, examples, &mut losses).map(Some),
+                None => Ok(None),
+            };
+            let sum = tree.sum(node, &mut at, &add)?;
+            sums.insert(node, sum);
+        }
+        let mut losses = Losses::Queued(losses);
+        if self.ranks.size() > 1 {
+            losses = Losses::Read(self.exchange_sums(step, losses, &mut sums)?);
+        }
+        let mut at = |node| Ok::<_, TrainerError>(sums.remove(&node));
+        let grads = tree.sum(tree.root(), &mut at, &add)?;
+        Ok(Gradients {
+            losses,
+            grads: grads.unwrap_or_default(),
+            examples,
+        })
+    }
+
+    /// The examples of this shard in the step that begins at `position`, as places in the epoch's order.
+    fn pieces(&self, shard: usize, position: usize) -> impl Iterator<Item = Piece> + use<B, T> {
+        let (batch, size) = (self.settings.batch_size, self.settings.shard_size());
+        let shards = self.settings.virtual_shards;
+        let step = self.step_from(position);
+        let starts = step.clone().step_by(batch).enumerate();
+        starts.filter_map(move |(micro_batch, start)| {
+            let first = start + shard * size;
+            let examples = first..step.end.min(first + size);
+            let index = (micro_batch * shards + shard) as u32;
+            (!examples.is_empty()).then_some(Piece { examples, index })
+        })
+    }
+
+    /// This rank's examples in the step that begins at `position`, in the order in which it takes them.
+    pub(crate) fn own_examples(&self, position: usize) -> Vec<usize> {
+        let pieces = self
+            .own_shards()
+            .flat_map(|shard| self.pieces(shard, position));
+        pieces
+            .flat_map(|piece| self.order[piece.examples].to_vec())
+            .collect()
+    }
+
+    /// The gradients of one shard, if it has an example; its losses go to `losses`.
+    fn shard(
+        &mut self,
+        step: u64,
+        shard: usize,
+        total: usize,
+        losses: &mut Vec<(Tensor<B::InnerBackend, 1>, usize)>,
+    ) -> Result<Option<FlatTensors<B::InnerBackend>>, TrainerError> {
+        let alone = self.settings.virtual_shards == 1;
+        // Of the whole step, if there are no shards.
+        let mut shared = self.batch_perturbation(step, None);
+        let mut sum = None;
+        for Piece { examples, index } in self.pieces(shard, self.position) {
+            let (mut own, mut streams);
+            let (perturbation, rng) = match alone {
+                true => (&mut shared, &mut self.rng),
+                false => {
+                    own = self.batch_perturbation(step, Some(index));
+                    streams = self.rng.of_micro_batch(step, index);
+                    (&mut own, &mut streams)
+                }
+            };
+            let (seed, stream) = match self.settings.disturbed(PerturbationKind::DropoutSeed, step)
+            {
+                Some(perturbation) => (perturbation.seed, Perturbation::STREAM),
+                None => (rng.seed(), "dropout"),
+            };
+            let mut context = StepContext {
+                dropout: DropoutKey::new(seed, stream, step - self.dropout_from, index),
+                rng,
+                perturbation: perturbation.as_mut(),
+            };
+            let batch = &self.order[examples];
+            let mut loss = self
+                .task
+                .loss(&self.model, batch, &mut context)
+                .map_err(|source| TrainerError::Task { step, source })?;
+            losses.push((loss.clone().inner(), batch.len()));
+            if batch.len() != total {
+                loss = loss.mul_scalar(batch.len() as f64 / total as f64);
+            }
+            let grads =
+                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
+            sum = Some(match sum {
+                Some(sum) => add(grads, sum),
+                None => grads,
+            });
+        }
+        Ok(sum)
+    }
+
+    /// What is to be done to the batches of this step, or to the `index`-th forward pass alone.
+    fn batch_perturbation(&self, step: u64, index: Option<u32>) -> Option<BatchPerturbation> {
+        let perturbation = self.settings.perturbation.as_ref()?;
+        let Perturbation { kind, seed, .. } = *perturbation;
+        let stream = match index {
+            None => Stream::keyed(seed, Perturbation::STREAM, step),
+            Some(index) => Stream::of_micro_batch(seed, Perturbation::STREAM, step, index),
+        };
+        (kind.is_of_batch() && perturbation.is_active(step))
+            .then_some(BatchPerturbation { kind, stream })
+    }
+
+    /// Hands this rank's sums to the others and puts theirs beside them; gives the losses of all.
+    fn exchange_sums(
+        &self,
+        step: u64,
+        losses: Losses<B::InnerBackend>,
+        sums: &mut BTreeMap<ShardNode, Option<FlatTensors<B::InnerBackend>>>,
+    ) -> Result<Vec<(f64, usize)>, TrainerError> {
+        let what = format!("gradients of step {step}");
+        let own = self.written(losses, sums)?;
+        let mut losses = Vec::new();
+        for (rank, message) in self.ranks.exchange(&what, &own)?.into_iter().enumerate() {
+            let (theirs, received) =
+                self.read_sums(&message)
+                    .ok_or_else(|| TrainerError::OtherRank {
+                        rank,
+                        size: self.ranks.size(),
+                        message: format!("its {what} cannot be read."),
+                    })?;
+            losses.extend(theirs);
+            for (node, sum) in received {
+                // Its own are on the device already.
+                if let Entry::Vacant(place) = sums.entry(node) {
+                    place.insert(sum);
+                }
+            }
+        }
+        Ok(losses)
+    }
+
+    /// Losses and sums as a message.
+    fn written(
+        &self,
+        losses: Losses<B::InnerBackend>,
+        sums: &BTreeMap<ShardNode, Option<FlatTensors<B::InnerBackend>>>,
+    ) -> Result<Vec<u8>, TrainerError> {
+        let Losses::Queued(losses) = losses else {
+            unreachable!("this rank's losses are read here");
+        };
+        let (losses, examples): (Vec<_>, Vec<_>) = losses.into_iter().unzip();
+        let tensors = sums.values().flatten().flat_map(BTreeMap::values).cloned();
+        let all = losses.into_iter().chain(tensors).collect();
+        let mut read = module_state::read_all(all, "reading the gradients")?.into_iter();
+        let losses = examples.into_iter().map(|examples| {
+            let loss = read.next().expect("as many as there are");
+            (first(&loss), examples)
+        });
+        let losses = losses.collect();
+        let places: BTreeMap<&String, usize> = self.trainable_paths.iter().zip(0..).collect();
+        let mut bytes = Vec::new();
+        let mut sum_of = |tensors: &FlatTensors<B::InnerBackend>| {
+            let tensors = tensors.keys().map(|path| {
+                let data = read.next().expect("as many as there are");
+                bytes.extend_from_slice(data.as_bytes());
+                (places[path], data.dtype)
+            });
+            tensors.collect()
+        };
+        let sums = sums.iter().map(|(node, tensors)| Sum {
+            node: *node,
+            tensors: tensors.as_ref().map(&mut sum_of),
+        });
+        let sums = sums.collect();
+        let contents = rmp_serde::to_vec(&Contents { losses, sums }).expect("plain data");
+        let length = (contents.len() as u64).to_le_bytes();
+        Ok([&length, &contents[..], &bytes].concat())
+    }
+
+    /// A message's losses and sums, these on the device; `None` where it is none for this model.
+    #[expect(clippy::type_complexity, reason = "named where it is taken apart")]
+    fn read_sums(
+        &self,
+        message: &[u8],
+    ) -> Option<(
+        Vec<(f64, usize)>,
+        Vec<(ShardNode, Option<FlatTensors<B::InnerBackend>>)>,
+    )> {
+        let (length, rest) = message.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (contents, mut bytes) = rest.split_at_checked(length)?;
+        let Contents { losses, sums } = rmp_serde::from_slice(contents).ok()?;
+        let specs: Vec<_> = self.trainable.iter().collect();
+        let mut received = Vec::with_capacity(sums.len());
+        for Sum { node, tensors } in sums {
+            let Some(tensors) = tensors else {
+                received.push((node, None));
+                continue;
+            };
+            let mut sum = BTreeMap::new();
+            for (place, dtype) in tensors {
+                let (path, spec) = specs.get(place)?;
+                let (own, rest) = bytes.split_at_checked(spec.len() * dtype.size())?;
+                bytes = rest;
+                let data = TensorData::from_bytes_vec(own.to_vec(), [spec.len()], dtype);
+                let tensor = Tensor::from_data(data, (&self.device, dtype));
+                sum.insert((*path).clone(), tensor);
+            }
+            received.push((node, Some(sum)));
+        }
+        bytes.is_empty().then_some((losses, received))
+    }
+}
+
+/// Sums by path; a tensor that only one of them has is taken as it is.
+fn add<B: Backend>(left: FlatTensors<B>, mut right: FlatTensors<B>) -> FlatTensors<B> {
+    for (path, left) in left {
+        let sum = match right.remove(&path) {
+            Some(right) => left.add(right),
+            None => left,
+        };
+        right.insert(path, sum);
+    }
+    right
+}
+
+fn first(loss: &TensorData) -> f64 {
+    loss.iter::<f64>().next().unwrap_or(f64::NAN)
+}
