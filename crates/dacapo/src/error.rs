@@ -22,6 +22,16 @@ pub enum CliError {
         /// The next action.
         next: String,
     },
+    /// One of several processes failed.
+    #[error("rank {rank} of {size}: {source}")]
+    Rank {
+        /// Which.
+        rank: usize,
+        /// How many there are.
+        size: usize,
+        /// Why.
+        source: Box<CliError>,
+    },
     /// Training, or going on with it, failed.
     #[error(transparent)]
     Trainer(#[from] TrainerError),

@@ -18,6 +18,7 @@ mod inspect;
 mod kept_memory;
 #[cfg(feature = "cuda")]
 mod kernel_cache;
+mod launch;
 mod lineage;
 mod man;
 mod merge;
@@ -29,6 +30,7 @@ mod on_job;
 mod open_cuda;
 mod output;
 mod plan;
+mod rank_observer;
 mod repair;
 mod report;
 mod run_checkpoint;
@@ -47,6 +49,8 @@ use std::io::Write;
 use clap::Parser;
 
 use args::{Cli, Command};
+
+use crate::CliError;
 
 /// Runs the program with the process's arguments and gives its exit code.
 pub fn main() -> i32 {
@@ -67,7 +71,24 @@ pub fn main() -> i32 {
         // Where standard error is closed, there is no place to complain about it.
         .log_internal_errors(false)
         .init();
-    let result = match &cli.command {
+    let result = several(&cli.command).and_then(|()| run(&cli.command));
+    result.unwrap_or_else(|error| {
+        // `eprintln!` would panic where nobody reads standard error any more.
+        let _ = writeln!(std::io::stderr(), "dacapo: {error}");
+        exit_code::ERROR
+    })
+}
+
+/// Refuses several processes for a command that is one's work.
+fn several(command: &Command) -> Result<(), CliError> {
+    match command {
+        Command::Train(_) | Command::Resume(_) | Command::Pretrain(_) => Ok(()),
+        _ => launch::refuse_several(&std::env::args().nth(1).unwrap_or_default()),
+    }
+}
+
+fn run(command: &Command) -> Result<i32, CliError> {
+    match command {
         Command::Train(args) => train::train(args),
         Command::Resume(args) => train::resume(args),
         Command::Verify(args) => verify::verify(args),
@@ -87,10 +108,5 @@ pub fn main() -> i32 {
         Command::Config(args) => config::config(args),
         Command::Completions(args) => completions::completions(args),
         Command::Man(args) => man::man(args),
-    };
-    result.unwrap_or_else(|error| {
-        // `eprintln!` would panic where nobody reads standard error any more.
-        let _ = writeln!(std::io::stderr(), "dacapo: {error}");
-        exit_code::ERROR
-    })
+    }
 }

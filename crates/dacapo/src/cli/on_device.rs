@@ -20,21 +20,24 @@ pub(crate) fn on_device(
 ) -> Result<i32, CliError> {
     match device {
         DeviceName::Cpu => work.run::<Cpu>(&Default::default()),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda(index) => {
-            let device = super::open_cuda::open_cuda(index, kernel_cache)?;
-            work.run::<crate::compute::Cuda>(&device)
-        }
-        #[cfg(not(feature = "cuda"))]
-        DeviceName::Cuda(index) => {
-            let _ = kernel_cache;
-            Err(CliError::input(
-                format!(
-                    "--device cuda:{index} is not available: this program was built without the \
-                     feature `cuda`"
-                ),
-                "Build it with `cargo build --release --features cuda`, or use --device cpu",
-            ))
-        }
+        DeviceName::Cuda(index) => on_cuda(index, kernel_cache, work),
+        DeviceName::CudaLocal => on_cuda(0, kernel_cache, work),
     }
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda(index: usize, kernel_cache: bool, work: impl OnDevice) -> Result<i32, CliError> {
+    let device = super::open_cuda::open_cuda(index, kernel_cache)?;
+    work.run::<crate::compute::Cuda>(&device)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda(index: usize, _: bool, _: impl OnDevice) -> Result<i32, CliError> {
+    Err(CliError::input(
+        format!(
+            "--device cuda:{index} is not available: this program was built without the feature \
+             `cuda`"
+        ),
+        "Build it with `cargo build --release --features cuda`, or use --device cpu",
+    ))
 }

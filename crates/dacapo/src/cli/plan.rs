@@ -19,8 +19,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<i32, CliError> {
                  f32; there is no plan\n",
             )?;
         }
-        (DeviceName::Cuda(_), true) => print_json(&to_json(&plan))?,
-        (DeviceName::Cuda(_), false) => print(&to_text(&plan))?,
+        (DeviceName::Cuda(_) | DeviceName::CudaLocal, true) => print_json(&to_json(&plan))?,
+        (DeviceName::Cuda(_) | DeviceName::CudaLocal, false) => print(&to_text(&plan))?,
     }
     Ok(0)
 }

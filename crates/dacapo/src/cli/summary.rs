@@ -5,6 +5,7 @@ use dacapo_prefix::Place;
 use dacapo_trainer::{Outcome, StopReason, Trainer};
 use serde_json::{Value, json};
 
+use super::launch::RankReport;
 use crate::{
     compute::Compute,
     config::{AdaptMode, RunConfig},
@@ -67,6 +68,8 @@ pub(crate) struct Summary<'a, B: Compute, J: Job<B>> {
     pub(crate) state_hash: String,
     pub(crate) saved: Option<&'a Path>,
     pub(crate) prefix: Option<Place>,
+    /// Of every rank, where there are several.
+    pub(crate) ranks: &'a [RankReport],
     pub(crate) trainer: &'a Trainer<B, J::Task>,
     pub(crate) config: &'a RunConfig,
 }
@@ -74,7 +77,7 @@ pub(crate) struct Summary<'a, B: Compute, J: Job<B>> {
 impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
     pub(crate) fn json(&self) -> Value {
         let stopping = self.trainer.early_stopping();
-        json!({
+        let mut json = json!({
             "run": self.root,
             "run_id": self.trainer.run_id(),
             "outcome": outcome_key(self.outcome),
@@ -86,7 +89,11 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
             "test": self.verdict.as_ref().map(|verdict| &verdict.json),
             "state_hash": self.state_hash,
             "seconds": self.seconds,
-        })
+        });
+        if !self.ranks.is_empty() {
+            json["ranks"] = json!(self.ranks);
+        }
+        json
     }
 
     pub(crate) fn text(&self) -> String {
@@ -134,6 +141,18 @@ impl<B: Compute, J: Job<B>> Summary<'_, B, J> {
                 Place::Nowhere => "computed in every step: larger than any memory for it",
             };
             writeln!(out, "  prefix   {place}")?;
+        }
+        if let (Some(first), size @ 2..) = (self.ranks.first(), self.ranks.len()) {
+            let peak = self.ranks.iter().map(|rank| rank.peak_bytes).max();
+            let sent: u64 = self.ranks.iter().map(|rank| rank.traffic.sent_bytes).sum();
+            writeln!(
+                out,
+                "  ranks    {size}, at most {:.0} MB of memory each; {:.1} MB of messages, waited for \
+                 {:.1} s",
+                peak.unwrap_or(0) as f64 / 1e6,
+                sent as f64 / 1e6,
+                first.traffic.seconds
+            )?;
         }
         writeln!(out, "  state    {}", self.state_hash)?;
         writeln!(out, "next:")?;

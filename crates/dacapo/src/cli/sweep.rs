@@ -108,7 +108,7 @@ impl OnDevice for Sweep<'_> {
         let waiting = Mutex::new(points.iter().collect::<VecDeque<_>>());
         let failed: Mutex<Option<(String, CliError)>> = Mutex::new(None);
         let jobs = args.jobs.clamp(1, points.len());
-        let mut prefix = train::keeping(true, args.prefix_folder.clone());
+        let mut prefix = train::keeping(1, true, args.prefix_folder.clone());
         // Each branch has rows of its own.
         prefix.host /= jobs as u64;
         let work = || {

@@ -1,30 +1,37 @@
 use std::path::{Path, PathBuf};
 
-use dacapo_trainer::{Info, Observer, Outcome, RunFolder, StopReason, Task, TrainerRecord, run};
+use burn::tensor::backend::AutodiffBackend;
+use dacapo_trainer::{
+    Info, Observer, Outcome, Ranks, RunFolder, StopReason, Task, TrainerRecord, follow, run,
+};
 use serde_json::json;
 
 use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
     exit_code::{INTERRUPTED, TERMINATED},
     host_memory::half_of_what_is_free,
+    launch::{Launch, reports},
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     on_job::{OnJob, on_job},
     output::{print, print_json},
+    rank_observer::RankObserver,
     run_dir,
     summary::{Summary, announcement},
 };
 use crate::{
     CliError,
     clip_hba::no_base,
-    compute::{Compute, DeviceName},
+    compute::{Compute, Cpu, DeviceName},
     config::{ModelKind, RunConfig, load_config},
     job::Job,
     prefix_keeping::PrefixKeeping,
 };
 
 /// How a session of training is to go.
-struct Plan {
+struct Plan<'a> {
+    launch: &'a Launch,
+    /// Of the rank that writes; the others leave it alone.
     root: PathBuf,
     config: RunConfig,
     device: DeviceName,
@@ -40,7 +47,8 @@ struct Plan {
 enum Start {
     New,
     Resume {
-        folder: RunFolder,
+        /// Of the rank that writes.
+        folder: Option<RunFolder>,
         record: Box<TrainerRecord>,
         allow_identity_change: bool,
     },
@@ -65,66 +73,90 @@ fn new_run(
     name: &str,
     save: Option<PathBuf>,
 ) -> Result<i32, CliError> {
-    let mut set = args.set.clone();
-    set.extend(args.seed.map(|seed| format!("run.seed={seed}")));
-    set.extend(args.epochs.map(|epochs| format!("train.epochs={epochs}")));
-    let config = load_config(base, args.config.as_deref(), &set)?;
-    dispatch(Plan {
-        root: run_dir::choose(args.out.as_deref(), name)?,
-        config,
-        device: args.device,
-        kernel_cache: !args.no_kernel_cache,
-        prefix: keeping(!args.no_prefix_cache, args.prefix_folder.clone()),
-        start: Start::New,
-        stop_after: args.stop_after_step,
-        json: args.json,
-        save,
-    })
+    let launch = Launch::start(&args.ranks)?;
+    let plan = || -> Result<Plan<'_>, CliError> {
+        let mut set = args.set.clone();
+        set.extend(args.seed.map(|seed| format!("run.seed={seed}")));
+        set.extend(args.epochs.map(|epochs| format!("train.epochs={epochs}")));
+        let config = load_config(base, args.config.as_deref(), &set)?;
+        let root = match launch.ranks.is_first() {
+            true => run_dir::choose(args.out.as_deref(), name)?,
+            false => PathBuf::new(),
+        };
+        Ok(Plan {
+            launch: &launch,
+            root,
+            config,
+            device: args.device,
+            kernel_cache: !args.no_kernel_cache,
+            prefix: keeping(
+                launch.local_size,
+                !args.no_prefix_cache,
+                args.prefix_folder.clone(),
+            ),
+            start: Start::New,
+            stop_after: args.stop_after_step,
+            json: args.json,
+            save,
+        })
+    };
+    let ended = plan().and_then(dispatch);
+    ended.map_err(|error| launch.failed(error))
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
-    let folder = run_dir::open(&args.dir)?;
-    let (mut config, record) = stored(&folder)?;
-    if let Some(epochs) = args.epochs {
-        config.train.epochs = epochs;
-    }
-    let recorded = match record.identity.device.as_str() {
-        "cpu" => DeviceName::Cpu,
-        _ if cfg!(feature = "cuda") => DeviceName::Cuda(0),
-        // The check of the identity then says where the run computed.
-        _ => DeviceName::Cpu,
+    let launch = Launch::start(&args.ranks)?;
+    let plan = || -> Result<Plan<'_>, CliError> {
+        let (folder, mut config, record) = stored_on_all(&launch.ranks, &args.dir)?;
+        if let Some(epochs) = args.epochs {
+            config.train.epochs = epochs;
+        }
+        let recorded = match record.identity.device.as_str() {
+            "cpu" => DeviceName::Cpu,
+            _ if cfg!(feature = "cuda") => DeviceName::CudaLocal,
+            // The check of the identity then says where the run computed.
+            _ => DeviceName::Cpu,
+        };
+        Ok(Plan {
+            launch: &launch,
+            root: args.dir.clone(),
+            config,
+            device: args.device.unwrap_or(recorded),
+            kernel_cache: !args.no_kernel_cache,
+            prefix: keeping(
+                launch.local_size,
+                !args.no_prefix_cache,
+                args.prefix_folder.clone(),
+            ),
+            start: Start::Resume {
+                folder,
+                record: Box::new(record),
+                allow_identity_change: args.allow_identity_change,
+            },
+            stop_after: args.stop_after_step,
+            json: args.json,
+            save: args.save.clone(),
+        })
     };
-    dispatch(Plan {
-        root: args.dir.clone(),
-        config,
-        device: args.device.unwrap_or(recorded),
-        kernel_cache: !args.no_kernel_cache,
-        prefix: keeping(!args.no_prefix_cache, args.prefix_folder.clone()),
-        start: Start::Resume {
-            folder,
-            record: Box::new(record),
-            allow_identity_change: args.allow_identity_change,
-        },
-        stop_after: args.stop_after_step,
-        json: args.json,
-        save: args.save.clone(),
-    })
+    let ended = plan().and_then(dispatch);
+    ended.map_err(|error| launch.failed(error))
 }
 
-fn dispatch(plan: Plan) -> Result<i32, CliError> {
+fn dispatch(plan: Plan<'_>) -> Result<i32, CliError> {
     if let Some(path) = &plan.save {
         check_save(path, plan.config.model.kind)?;
     }
-    on_device(plan.device, plan.kernel_cache, plan)
+    let device = plan.device.of_rank(plan.launch.local_rank);
+    on_device(device, plan.kernel_cache, plan)
 }
 
-impl OnDevice for Plan {
+impl OnDevice for Plan<'_> {
     fn run<B: Compute>(self, device: &B::Device) -> Result<i32, CliError> {
         on_job::<B, _>(self.config.model.kind, device, self)
     }
 }
 
-impl OnJob for Plan {
+impl OnJob for Plan<'_> {
     type Out = i32;
 
     fn run<B: Compute, J: Job<B>>(self, device: &B::Device) -> Result<i32, CliError> {
@@ -132,12 +164,11 @@ impl OnJob for Plan {
     }
 }
 
-fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<i32, CliError> {
-    let (folder, mut job, earlier) = match plan.start {
+fn execute<B: Compute, J: Job<B>>(mut plan: Plan<'_>, device: &B::Device) -> Result<i32, CliError> {
+    let (folder, mut job, earlier) = match std::mem::replace(&mut plan.start, Start::New) {
         Start::New => {
             let job = J::start(&mut plan.config, device)?;
-            run_dir::create(&plan.root, &plan.config)?;
-            (run_dir::open(&plan.root)?, job, Info::default())
+            (None, job, Info::default())
         }
         Start::Resume {
             folder,
@@ -146,11 +177,37 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
         } => {
             let earlier = record.info.clone();
             let job = J::resume(&plan.config, device, *record, allow_identity_change)?;
-            run_dir::write_config(&plan.root, &plan.config)?;
             (folder, job, earlier)
         }
     };
+    plan.launch.join(job.trainer_mut(), &plan.config)?;
     job.keep_prefix(&plan.prefix);
+    if plan.launch.ranks.is_first() {
+        return lead(&plan, folder, job, earlier);
+    }
+    let mut observer = RankObserver::listen()?;
+    follow(job.trainer_mut(), plan.stop_after, &mut observer)?;
+    reports(&plan.launch.ranks, plan.launch.report())?;
+    Ok(0)
+}
+
+/// What the one process of a run does, or the first of several.
+fn lead<B: Compute, J: Job<B>>(
+    plan: &Plan<'_>,
+    folder: Option<RunFolder>,
+    mut job: J,
+    earlier: Info,
+) -> Result<i32, CliError> {
+    let folder = match folder {
+        Some(folder) => {
+            run_dir::write_config(&plan.root, &plan.config)?;
+            folder
+        }
+        None => {
+            run_dir::create(&plan.root, &plan.config)?;
+            run_dir::open(&plan.root)?
+        }
+    };
     let trainer = job.trainer();
     let mut observer = RunObserver::open(&plan.root, trainer, earlier)?;
     let per_epoch = trainer
@@ -182,6 +239,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
     );
     observer.finish();
     let outcome = outcome?;
+    let ranks = reports(&plan.launch.ranks, plan.launch.report())?;
     let ended =
         json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
     observer.note(&ended)?;
@@ -213,6 +271,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan, device: &B::Device) -> Result<
             .state_hash::<B::InnerBackend>()?,
         saved: plan.save.as_deref().filter(|_| best.is_some()),
         prefix: job.prefix_place(),
+        ranks: &ranks,
         trainer,
         config: &plan.config,
     };
@@ -259,11 +318,11 @@ pub(super) fn finish<B: Compute, J: Job<B>>(
     Ok(())
 }
 
-/// As the command line says.
-pub(super) fn keeping(keep: bool, folder: Option<PathBuf>) -> PrefixKeeping {
+/// As the command line says; what is free of the host's memory is for all of its ranks.
+pub(super) fn keeping(local_size: usize, keep: bool, folder: Option<PathBuf>) -> PrefixKeeping {
     PrefixKeeping {
         keep,
-        host: half_of_what_is_free(),
+        host: half_of_what_is_free() / local_size as u64,
         folder,
     }
 }
@@ -275,6 +334,40 @@ fn stored(folder: &RunFolder) -> Result<(RunConfig, TrainerRecord), CliError> {
     let record = latest.ok_or_else(|| no_checkpoint(folder.root()))?;
     run_dir::check_unchanged(&config, &record.run.config)?;
     Ok((config, record))
+}
+
+/// The same for every rank: the first reads it and hands it to the others, which need not see its disk.
+/// The folder is held by the first.
+fn stored_on_all(
+    ranks: &Ranks,
+    root: &Path,
+) -> Result<(Option<RunFolder>, RunConfig, TrainerRecord), CliError> {
+    if ranks.size() == 1 {
+        let folder = run_dir::open(root)?;
+        let (config, record) = stored(&folder)?;
+        return Ok((Some(folder), config, record));
+    }
+    let (mut own, mut message) = (None, Vec::new());
+    if ranks.is_first() {
+        let folder = run_dir::open(root)?;
+        let (config, record) = stored(&folder)?;
+        let payload = record.to_payload::<<Cpu as AutodiffBackend>::InnerBackend>()?;
+        let text = run_dir::config_text(&config)?;
+        message = rmp_serde::to_vec(&(text, payload)).expect("plain data");
+        own = Some(folder);
+    }
+    let message = ranks.from_first("checkpoint", &message)?;
+    let unreadable = |error: &dyn std::fmt::Display| {
+        CliError::input(
+            format!("the first rank's checkpoint cannot be read: {error}"),
+            "Start every rank with the same program",
+        )
+    };
+    let (text, payload): (String, Vec<u8>) =
+        rmp_serde::from_slice(&message).map_err(|error| unreadable(&error))?;
+    let config = toml::from_str(&text).map_err(|error| unreadable(&error))?;
+    let record = TrainerRecord::from_payload(root, &payload)?;
+    Ok((own, config, record))
 }
 
 /// Refuses now what could not be written when the run ends.

@@ -13,7 +13,7 @@ pub(crate) use exchange::{
     ExportArgs, ExportFormat, ImportArgs, ImportFormat, MagnitudeName, MergeArgs, StandInsArgs,
 };
 pub(crate) use looking::{InspectArgs, LineageArgs, PlanArgs, RepairArgs, ReportArgs, VerifyArgs};
-pub(crate) use running::{PretrainArgs, ResumeArgs, TrainArgs};
+pub(crate) use running::{PretrainArgs, RankArgs, ResumeArgs, TrainArgs};
 pub(crate) use surroundings::{CompletionsArgs, ConfigArgs, ManArgs};
 
 use super::exit_code;

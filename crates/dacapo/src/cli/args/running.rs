@@ -21,7 +21,8 @@ pub struct TrainArgs {
     /// Epochs to train (train.epochs).
     #[arg(long, value_name = "N", value_parser = toml_integer())]
     pub epochs: Option<u64>,
-    /// Where to compute: cpu, or cuda:N in a build with the feature `cuda`.
+    /// Where to compute: cpu; or in a build with the feature `cuda` cuda:N, the N-th GPU, or
+    /// cuda:local, which gives each of a machine's ranks its own.
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
     /// Compile every GPU kernel anew instead of keeping them in the user's cache folder.
@@ -44,6 +45,9 @@ pub struct TrainArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+    /// How several processes train together.
+    #[command(flatten)]
+    pub ranks: RankArgs,
 }
 
 /// Arguments of `pretrain`.
@@ -92,4 +96,21 @@ pub struct ResumeArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+    /// How several processes train together.
+    #[command(flatten)]
+    pub ranks: RankArgs,
+}
+
+/// How several processes train one run; nothing without the feature `mpi`.
+#[derive(Debug, Default, Args)]
+pub struct RankArgs {
+    /// Let the ranks of this run compute on different devices: its bits then depend on which rank
+    /// has which, and the run's identity says so.
+    #[cfg(feature = "mpi")]
+    #[arg(long)]
+    pub allow_mixed_devices: bool,
+    /// End all ranks when one has not answered for so long; 0 to wait without end.
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    pub rank_timeout: u64,
 }
