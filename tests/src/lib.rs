@@ -14,6 +14,7 @@ mod finished;
 mod sandbox;
 mod settings;
 mod things_tables;
+mod thread_group;
 
 pub use adamw::{adamw, adamw_config};
 pub use comparison::{assert_same_run, compare_runs};
@@ -21,6 +22,7 @@ pub use finished::Finished;
 pub use sandbox::Sandbox;
 pub use settings::Settings;
 pub use things_tables::{dissimilarities, target_table};
+pub use thread_group::ThreadGroup;
 
 /// A new [`Sandbox`] for the program that cargo built beside the calling test.
 #[macro_export]

@@ -45,6 +45,11 @@ impl Settings {
         self
     }
 
+    /// The keys, each as `key=value`.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
     /// The arguments of `train` that make this run in the folder `out`.
     pub fn train(&self, out: &str) -> Vec<String> {
         let set = self.0.iter().flat_map(|key| ["--set", key]);

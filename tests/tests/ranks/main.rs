@@ -1,0 +1,7 @@
+//! One run on several ranks: whichever there are, not one bit differs.
+
+mod bits;
+mod faults;
+#[cfg(feature = "mpi")]
+mod launched;
+mod on_ranks;
