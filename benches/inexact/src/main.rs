@@ -9,7 +9,9 @@ use std::{error::Error, num::NonZeroUsize, path::PathBuf, process::ExitCode};
 use burn::{backend::Autodiff, tensor::backend::Backend};
 use burn_cuda::CudaDevice;
 use clap::Parser;
-use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+use cubecl::config::{
+    CubeClRuntimeConfig, RuntimeConfig, autotune::AutotuneLogLevel, cache::CacheConfig,
+};
 use dacapo::{
     PrefixKeeping,
     clip_hba::ClipTask,
@@ -34,6 +36,9 @@ struct Args {
     /// kernels.
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
+    /// Where to write what is tuned, as it is: which kernel was chosen for what, and how long each took.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Which GPU.
     #[arg(long, default_value_t = 0)]
     gpu: usize,
@@ -54,6 +59,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &args.cache {
         settings.compilation.cache = Some(CacheConfig::File(folder.clone()));
         settings.autotune.cache = CacheConfig::File(folder.clone());
+    }
+    if let Some(file) = &args.log {
+        settings.autotune.logger.file = Some(file.clone());
+        settings.autotune.logger.level = AutotuneLogLevel::Full;
     }
     CubeClRuntimeConfig::set(settings);
     let device = CudaDevice::new(args.gpu);
