@@ -109,6 +109,7 @@ fn parts() -> (Points<Cpu>, Line<Cpu>, TrainerSettings, Identity, RngHub) {
         epochs: 3,
         batch_size: 4,
         accumulation: 1,
+        virtual_shards: 1,
         shuffle: true,
         drop_last: false,
         reset_optimizer: ResetOptimizer::Never,

@@ -175,6 +175,7 @@ fn settings(batch_size: usize) -> TrainerSettings {
         epochs: 1,
         batch_size,
         accumulation: 1,
+        virtual_shards: 1,
         shuffle: false,
         drop_last: false,
         reset_optimizer: ResetOptimizer::Never,
