@@ -2,9 +2,11 @@
 """What virtual shards cost, and what several ranks gain: training steps of `dacapo` under `mpirun`.
 
     python3 ranks.py --program DACAPO [--ranks 1,2,4] [--threads 1] [--workloads default,transformer]
-    python3 ranks.py --program DACAPO --device cuda --workloads clip-hba,clip-hba-1024 --ranks 1,2,4
+    python3 ranks.py --program DACAPO --device cuda --workloads clip-hba,clip-hba-256,clip-all --ranks 1,2,4
 
-The program is one with the feature `mpi`. Each workload runs on one rank without shards and with eight,
+`clip-hba` is the researchers' run (DoRA on the last blocks, the prefix kept), `-256` with that batch;
+`clip-all` adapts every block, so that nothing is kept. `default` is the built-in run, `transformer` a wider
+one. The program is one with the feature `mpi`. Each workload runs on one rank without shards and with eight,
 then on as many ranks as asked for, each with --threads threads or a GPU of its own. The state after the
 last step must be the same for all of one number of shards, or the script fails.
 
@@ -50,17 +52,20 @@ def clip_hba(name, args, folder):
     import clip_hba_step as clip
 
     size = clip.Quick if args.quick else clip.Size
-    batch = name.removeprefix("clip-hba").removeprefix("-") or size.batch
+    kind, _, batch = name.partition("-")[2].partition("-")
     clip.write_inputs(size, args.program, folder)
-    vision, text = size.vision["num_hidden_layers"], size.text["num_hidden_layers"]
-    blocks = [f"visual.blocks.{vision - 2}", f"visual.blocks.{vision - 1}", f"text.blocks.{text - 1}"]
+    towers = {"visual": size.vision["num_hidden_layers"], "text": size.text["num_hidden_layers"]}
+    first = {tower: 0 if kind == "all" else blocks - 1 for tower, blocks in towers.items()}
+    if kind == "hba":
+        first["visual"] -= 1
+    blocks = [f"{tower}.blocks.{i}" for tower, count in towers.items() for i in range(first[tower], count)]
     with open(f"{folder}/{name}.toml", "w", encoding="utf-8") as file:
         file.write(clip.CONFIG.format(
             size=size, precision=args.precision, epochs=100000, vision=clip.toml_sizes(size.vision),
             text=clip.toml_sizes(size.text),
             targets=", ".join(f'"{block}.attn.out_proj"' for block in blocks),
         ))
-    return [f"{name}.toml", *RUN, "--set", f"train.batch_size={batch}"]
+    return [f"{name}.toml", *RUN, "--set", f"train.batch_size={batch or size.batch}"]
 
 
 def run(workload, args, shards, ranks):

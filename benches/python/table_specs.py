@@ -200,6 +200,26 @@ def growth(context):
     ]
 
 
+def ranks(context):
+    def points(row):
+        shards = "1 shard" if row["shards"] == 1 else f"{row['shards']} shards"
+        who = "1 rank" if row["ranks"] == 1 else f"{row['ranks']} ranks"
+        values = {
+            "ms": row["median_ms"], "projected_ms": row.get("projected_ms"),
+            "messages_ms": row.get("messages_ms"), "sent_mb": row.get("sent_mb_per_step"),
+        }
+        return [(f"{shards}, {who}", row["workload"], values)]
+
+    cuda = context.device == "cuda"
+    workloads = "clip-hba-256,clip-all" if cuda else "default,transformer"
+    return [
+        Run("ranks", context.peer(
+            "ranks.py", "--program", context.dacapo, "--workloads", workloads,
+            *(("--precision", "tf32", "--steps", "16", "--rounds", "1") if cuda else ()),
+        ), points),
+    ]
+
+
 TABLES = {
     "merge": Spec("The DoRA merge and its gradients", TIMES, merge),
     "adamw": Spec("The AdamW step", TIMES, adamw),
@@ -231,5 +251,14 @@ TABLES = {
             "images": "Images in the data set", "checkpoints": "Checkpoints in the folder",
         },
         growth,
+    ),
+    "ranks": Spec(
+        "Virtual shards, and ranks that share them",
+        {
+            "ms": "Milliseconds a step", "projected_ms": "The same, projected",
+            "messages_ms": "Of it, messages", "sent_mb": "Megabytes that a rank sends a step",
+        },
+        ranks,
+        baseline="1 shard, 1 rank",
     ),
 }
