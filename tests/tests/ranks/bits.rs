@@ -1,9 +1,7 @@
-use std::{collections::BTreeMap, path::Path};
-
-use dacapo::trainer::{RunFolder, TrainerRecord};
+use dacapo::trainer::RunFolder;
 use dacapo_tests::{Settings, assert_same_run};
 
-use super::on_ranks::{Seen, set_up, train};
+use super::on_ranks::{Seen, set_up, states, train};
 
 /// As much as depends on a shard: dropout of both kinds, augmentation, noise on a part of the steps,
 /// accumulation. Of the last micro-batch of an epoch the third shard has one image, the fourth none.
@@ -21,20 +19,6 @@ fn everything(shards: usize) -> Settings {
             "perturbation",
             r#"{ kind = "image-noise", first_step = 3, steps = 2, seed = 5 }"#,
         )
-}
-
-/// The state hash of every checkpoint.
-fn states(folder: &Path) -> BTreeMap<String, String> {
-    let folder = RunFolder::new(folder);
-    let names = folder.checkpoints().expect("the folder can be listed");
-    let hash = |name: &str| {
-        let tree = folder.tree(name).expect("a whole checkpoint");
-        tree.state_hash(TrainerRecord::INFORMATIONAL)
-    };
-    names
-        .iter()
-        .map(|(.., name)| (name.clone(), hash(name)))
-        .collect()
 }
 
 #[test]

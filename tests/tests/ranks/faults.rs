@@ -17,6 +17,7 @@ use dacapo::{
         run,
     },
 };
+use dacapo_faults::FaultyDisk;
 #[cfg(not(feature = "mpi"))]
 use dacapo_tests::Finished;
 use dacapo_tests::{Settings, ThreadGroup, sandbox};
@@ -35,6 +36,8 @@ enum Fault {
     Loss,
     /// A metric that the others do not get.
     Metric,
+    /// Other examples.
+    Data,
     /// A panic in the second step.
     Panic,
 }
@@ -54,7 +57,10 @@ impl Task<Cpu> for Faulty {
     }
 
     fn fingerprint(&self) -> String {
-        self.digits.fingerprint()
+        match self.fault {
+            Fault::Data => "others".to_owned(),
+            _ => self.digits.fingerprint(),
+        }
     }
 
     fn loss(
@@ -83,6 +89,10 @@ impl Task<Cpu> for Faulty {
 
 /// A trainer of two shards on this rank, which has joined the others.
 fn faulty(ranks: &Ranks, fault: Fault) -> Trainer<Cpu, Faulty> {
+    try_faulty(ranks, fault).expect("alike")
+}
+
+fn try_faulty(ranks: &Ranks, fault: Fault) -> Result<Trainer<Cpu, Faulty>, TrainerError> {
     let config = super::on_ranks::config(&two_shards());
     let mut rng = RngHub::new(1, STREAMS);
     let init = rng.stream("init").expect("registered");
@@ -100,8 +110,8 @@ fn faulty(ranks: &Ranks, fault: Fault) -> Trainer<Cpu, Faulty> {
     let device = Default::default();
     let trainer = Trainer::new(task, model, settings, Identity::default(), rng, device);
     let mut trainer = trainer.expect("a trainer");
-    trainer.join(ranks.clone(), &[], false).expect("alike");
-    trainer
+    trainer.join(ranks.clone(), &[], false)?;
+    Ok(trainer)
 }
 
 /// What each of two ranks ends with where the second has this fault.
@@ -151,6 +161,64 @@ fn rank_goes_on_without_one_that_failed() {
         matches!(second, TrainerError::Task { step: 2, .. }),
         "{second}"
     );
+}
+
+#[test]
+fn ranks_with_other_data_train_together() {
+    let errors = ThreadGroup::run(2, |ranks| {
+        let second = if ranks.is_first() {
+            Fault::Nothing
+        } else {
+            Fault::Data
+        };
+        let error = try_faulty(&ranks, second).err().expect("they differ");
+        error.to_string()
+    });
+    for message in errors {
+        for part in ["`data.fingerprint`", "others (rank 1)"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
+
+#[test]
+fn rank_goes_on_where_the_first_cannot_write() {
+    let calls = |disk: &FaultyDisk| {
+        let mut trainer = faulty(&Ranks::alone(), Fault::Nothing);
+        let folder = RunFolder::on("/run", disk);
+        run(&mut trainer, &folder, &Default::default(), None, &mut ()).map(|_| ())
+    };
+    let whole = FaultyDisk::default();
+    calls(&whole).expect("trains");
+    // Full at the first write, in the middle, and at the last one.
+    let calls = whole.calls().into_iter().enumerate();
+    let writes = calls.filter(|(_, call)| call.starts_with("write_new"));
+    let writes: Vec<usize> = writes.map(|(at, _)| at).collect();
+    for at in [0, writes.len() / 2, writes.len() - 1].map(|write| writes[write]) {
+        let disk = FaultyDisk::default();
+        disk.inject(at, dacapo_faults::Fault::Full);
+        let ends = ThreadGroup::run(2, |ranks| {
+            let mut trainer = faulty(&ranks, Fault::Nothing);
+            match ranks.is_first() {
+                true => {
+                    let folder = RunFolder::on("/run", &disk);
+                    run(&mut trainer, &folder, &Default::default(), None, &mut ())
+                }
+                false => follow(&mut trainer, None, &mut ()),
+            }
+        });
+        let first = ends[0].as_ref().expect_err("the disk is full");
+        assert!(
+            matches!(first, TrainerError::Record(_)),
+            "call {at}: {first}"
+        );
+        let second = ends[1].as_ref().expect_err("the first one failed");
+        assert!(
+            matches!(second, TrainerError::OtherRank { rank: 0, .. }),
+            "call {at}: {second}"
+        );
+        assert!(second.to_string().contains(&first.to_string()), "{second}");
+    }
 }
 
 #[test]

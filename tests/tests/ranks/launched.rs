@@ -10,6 +10,8 @@ use std::{
 use dacapo_tests::{Finished, Sandbox, Settings, assert_same_run, sandbox};
 use serde_json::Value;
 
+use super::on_ranks::states;
+
 /// `mpirun` of so many ranks of the program with these arguments; `None`, with a message, where there
 /// is none.
 fn mpirun(sandbox: &Sandbox, size: usize, args: &[String]) -> Option<Command> {
@@ -39,12 +41,14 @@ fn mpirun(sandbox: &Sandbox, size: usize, args: &[String]) -> Option<Command> {
     Some(command)
 }
 
-/// The default run, on fewer images and with as many shards.
+/// The default run, on fewer images, with shards and a checkpoint a step.
 fn settings() -> Settings {
     Settings::new()
         .set("train.virtual_shards", 8)
         .set("data.limit", 200)
         .set("train.epochs", 3)
+        .set("checkpoint.every_steps", 1)
+        .set("checkpoint.keep_last", 1000)
 }
 
 fn args<const N: usize>(args: [&str; N]) -> Vec<String> {
@@ -58,12 +62,15 @@ fn number_of_processes_bends_the_run() {
         return;
     }
     sandbox.run(settings().train("alone")).expect_success();
+    let alone = states(&sandbox.path("alone"));
+    assert_eq!(alone.len(), 22, "one of every step and one before");
     for size in [1, 2, 4, 8] {
         let run = format!("on-{size}");
         let mut command = mpirun(&sandbox, size, &settings().train(&run)).expect("is there");
         let said = Finished::of(&mut command).expect_success();
         assert_eq!(said.out.matches("state  ").count(), 1, "{}", said.out);
         assert_same_run(&sandbox.path("alone"), &sandbox.path(&run));
+        assert_eq!(states(&sandbox.path(&run)), alone);
     }
 }
 
@@ -81,6 +88,10 @@ fn run_that_goes_on_with_other_processes_bends() {
     let mut command = mpirun(&sandbox, 2, &args(["resume", "parts", "--json"])).expect("there");
     let said = Finished::of(&mut command).expect_success();
     assert_same_run(&sandbox.path("alone"), &sandbox.path("parts"));
+    assert_eq!(
+        states(&sandbox.path("parts")),
+        states(&sandbox.path("alone"))
+    );
 
     let summary: Value = serde_json::from_str(&said.out).expect("JSON of one rank");
     let ranks = summary["ranks"].as_array().expect("a list");
@@ -99,7 +110,7 @@ fn run_that_goes_on_with_other_processes_bends() {
 fn dead_process_keeps_the_others() {
     let sandbox = sandbox!();
     let long = settings()
-        .set("checkpoint.every_steps", 1)
+        .set("checkpoint.keep_last", 2)
         .set("train.epochs", 10_000)
         .set("early_stopping.patience", 10_000);
     let Some(mut command) = mpirun(&sandbox, 4, &long.train("run")) else {

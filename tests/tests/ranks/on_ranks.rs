@@ -1,6 +1,6 @@
 //! Runs of the program's own job on ranks that are threads.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use dacapo::{
     CliError,
@@ -98,4 +98,18 @@ pub fn train(settings: &Settings, folder: &Path, size: usize, stop_after: Option
         assert_eq!(*other, first, "rank {} saw something else", rank + 1);
     }
     first
+}
+
+/// The state hash of every checkpoint.
+pub fn states(folder: &Path) -> BTreeMap<String, String> {
+    let folder = RunFolder::new(folder);
+    let names = folder.checkpoints().expect("the folder can be listed");
+    let hash = |name: &str| {
+        let tree = folder.tree(name).expect("a whole checkpoint");
+        tree.state_hash(TrainerRecord::INFORMATIONAL)
+    };
+    names
+        .iter()
+        .map(|(.., name)| (name.clone(), hash(name)))
+        .collect()
 }

@@ -53,7 +53,7 @@ pub(crate) fn reports(ranks: &Ranks, own: RankReport) -> Result<Vec<RankReport>,
     read.collect()
 }
 
-/// The line `VmHWM:	    1234 kB`.
+/// The line `VmHWM:    1234 kB`.
 fn peak_kib(status: &str) -> Option<u64> {
     let line = status
         .lines()
