@@ -11,8 +11,8 @@ then on as many ranks as asked for, each with --threads threads or a GPU of its 
 last step must be the same for all of one number of shards, or the script fails.
 
 A step takes r + s V / N + m: what every rank does alike, the time of a shard for each of its V / N
-shards, and its messages. m is measured: the exchanges of the rank that waits least. r and s follow from
-one rank and two. `projected_ms` is that sum, with the m of the most ranks measured where there is none.
+shards, and its messages. m is measured: how long they travel once all ranks are there. r and s follow from
+one rank and two; `projected_ms` is that sum.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def run(workload, args, shards, ranks):
     """Seconds of each step but the first ones, and the summary."""
     out = tempfile.mktemp(dir=workload.folder)
     command = [args.program, "-vv", "train", *workload.arguments, "--out", out]
-    command += ["--set", f"train.virtual_shards={shards}", "--stop-after-step", str(args.steps + 5)]
+    command += ["--set", f"train.virtual_shards={shards}", "--stop-after-step", str(args.steps + args.warm_up)]
     command += ["--device", "cuda:local" if args.device == "cuda" else "cpu"]
     if args.share:
         command[-1] = "cuda:0"
@@ -101,6 +101,7 @@ def main():
     parser.add_argument("--ranks", default="1,2,4")
     parser.add_argument("--threads", type=int, default=1, help="of each rank, on the CPU")
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before them, which do not count")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="f32", help="of the products of clip-hba")
     parser.add_argument("--workloads", default="default,transformer")
@@ -129,11 +130,12 @@ def main():
             rows(name, cases, seconds, summaries)
 
     def rows(name, cases, seconds, summaries):
-        steps = args.steps + 5
+        steps = args.steps + args.warm_up
         ms = {case: 1e3 * statistics.median(taken) for case, taken in seconds.items()}
         reports = {case: [r for s in told for r in s.get("ranks", [])] for case, told in summaries.items()}
         messages = {
-            case: 1e3 * min(r["seconds"] for r in told) / steps for case, told in reports.items() if told
+            case: 1e3 * statistics.median(r["travel_seconds"] for r in told) / steps
+            for case, told in reports.items() if told
         }
         two = (SHARDS, 2)
         if two in ms:

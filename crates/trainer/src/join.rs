@@ -64,7 +64,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             ("state".to_owned(), state.state_hash(&but)),
         ]);
         let message = rmp_serde::to_vec(&own).expect("plain data");
-        let messages = ranks.exchange("identity", &message)?;
+        let messages = ranks.exchange("identity", message)?;
         let mut all: Vec<BTreeMap<String, String>> = Vec::new();
         for (rank, message) in messages.iter().enumerate() {
             let read: Vec<(String, String)> =
@@ -127,7 +127,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let what = format!("the end of epoch {}", self.epoch + 1);
         let values: Vec<String> = self
             .ranks
-            .exchange(&what, own.as_bytes())?
+            .exchange(&what, own.into_bytes())?
             .into_iter()
             .map(|message| String::from_utf8_lossy(&message).into_owned())
             .collect();

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Communicator, TrainerError};
 
-/// What a message begins with.
+/// What a message ends with: behind the content, so that none is copied to add or take it.
 const FINE: u8 = 0;
 const FAILED: u8 = 1;
 
@@ -61,15 +61,14 @@ impl Ranks {
     /// # Errors
     /// [`TrainerError::OtherRank`] with the first process that has failed,
     /// [`TrainerError::Communication`] where messages do not arrive.
-    pub fn exchange(&self, what: &str, message: &[u8]) -> Result<Vec<Vec<u8>>, TrainerError> {
+    pub fn exchange(&self, what: &str, message: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainerError> {
         let Some(group) = &self.0 else {
-            return Ok(vec![message.to_vec()]);
+            return Ok(vec![message]);
         };
-        let frames = group.send(FINE, what, message).inspect_err(|_| {
+        let mut messages = group.send(FINE, what, message).inspect_err(|_| {
             group.over.store(true, Ordering::Relaxed);
         })?;
-        let mut messages = Vec::with_capacity(frames.len());
-        for (rank, frame) in frames.iter().enumerate() {
+        for (rank, frame) in messages.iter_mut().enumerate() {
             let failed = |message: String| {
                 group.over.store(true, Ordering::Relaxed);
                 TrainerError::OtherRank {
@@ -89,7 +88,8 @@ impl Ranks {
                     "it sent its {place} where its {what} was expected"
                 )));
             }
-            messages.push(message.to_vec());
+            let length = message.len();
+            frame.truncate(length);
         }
         Ok(messages)
     }
@@ -98,8 +98,8 @@ impl Ranks {
     ///
     /// # Errors
     /// Those of [`exchange`](Self::exchange).
-    pub fn from_first(&self, what: &str, message: &[u8]) -> Result<Vec<u8>, TrainerError> {
-        let message = if self.is_first() { message } else { &[] };
+    pub fn from_first(&self, what: &str, message: Vec<u8>) -> Result<Vec<u8>, TrainerError> {
+        let message = if self.is_first() { message } else { Vec::new() };
         Ok(self.exchange(what, message)?.swap_remove(0))
     }
 
@@ -110,15 +110,16 @@ impl Ranks {
             && !group.over.swap(true, Ordering::Relaxed)
         {
             // They hear of it, or are gone themselves: this process ends either way.
-            let _ = group.send(FAILED, "", error.to_string().as_bytes());
+            let _ = group.send(FAILED, "", error.to_string().into_bytes());
         }
     }
 }
 
 impl Group {
-    fn send(&self, kind: u8, what: &str, message: &[u8]) -> Result<Vec<Vec<u8>>, TrainerError> {
+    fn send(&self, kind: u8, what: &str, mut frame: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainerError> {
         let place = u8::try_from(what.len()).expect("the name of an exchange is short");
-        let frame = [&[kind, place], what.as_bytes(), message].concat();
+        frame.extend_from_slice(what.as_bytes());
+        frame.extend_from_slice(&[place, kind]);
         let size = self.communicator.size();
         let unreachable = |source| TrainerError::Communication {
             what: what.to_owned(),
@@ -138,7 +139,8 @@ impl Group {
 
 /// Kind, place and content of a message.
 fn open(frame: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[kind, place], rest) = frame.split_first_chunk::<2>()?;
-    let (place, message) = rest.split_at_checked(usize::from(place))?;
+    let (rest, &[place, kind]) = frame.split_last_chunk::<2>()?;
+    let content = rest.len().checked_sub(usize::from(place))?;
+    let (message, place) = rest.split_at(content);
     Some((kind, place, message))
 }

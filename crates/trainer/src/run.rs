@@ -34,7 +34,7 @@ pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     let ranks = trainer.ranks().clone();
     let outcome = train_and_write(trainer, folder, policy, stop_after, observer)
         .inspect_err(|error| ranks.fail(error))?;
-    ranks.exchange(END, &[])?;
+    ranks.exchange(END, Vec::new())?;
     Ok(outcome)
 }
 
@@ -54,7 +54,7 @@ pub fn follow<B: AutodiffBackend, T: Task<B>, O: Observer>(
         .and_then(|()| train(trainer, stop_after, observer, None))
         .inspect_err(|error| ranks.fail(error))?;
     // Not before everything is on the disk.
-    ranks.exchange(END, &[])?;
+    ranks.exchange(END, Vec::new())?;
     Ok(outcome)
 }
 
@@ -180,7 +180,7 @@ fn stop<B: AutodiffBackend, T: Task<B>, O: Observer>(
     }
     let what = format!("wish to stop before step {}", trainer.global_step() + 1);
     let own: Vec<u8> = own.map(StopReason::code).into_iter().collect();
-    let wishes = trainer.ranks().exchange(&what, &own)?;
+    let wishes = trainer.ranks().exchange(&what, own)?;
     Ok(wishes.concat().into_iter().find_map(StopReason::of_code))
 }
 

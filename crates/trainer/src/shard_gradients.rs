@@ -55,7 +55,8 @@ pub(crate) struct Gradients<B: Backend> {
     pub(crate) examples: usize,
 }
 
-/// What a rank hands on of a step: before the tensors' bytes, in this order.
+/// What a rank hands on of a step: behind the tensors' bytes, which are in this order, and before its
+/// own length as a u64.
 #[derive(Serialize, Deserialize)]
 struct Contents {
     losses: Vec<(f64, usize)>,
@@ -208,7 +209,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let what = format!("gradients of step {step}");
         let own = self.written(losses, sums)?;
         let mut losses = Vec::new();
-        for (rank, message) in self.ranks.exchange(&what, &own)?.into_iter().enumerate() {
+        for (rank, message) in self.ranks.exchange(&what, own)?.into_iter().enumerate() {
             let (theirs, received) =
                 self.read_sums(&message)
                     .ok_or_else(|| TrainerError::OtherRank {
@@ -246,11 +247,17 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         });
         let losses = losses.collect();
         let places: BTreeMap<&String, usize> = self.trainable_paths.iter().zip(0..).collect();
-        let mut bytes = Vec::new();
+        // All of it, and a little for the rest.
+        let size: usize = read
+            .as_slice()
+            .iter()
+            .map(|data| data.as_bytes().len())
+            .sum();
+        let mut message = Vec::with_capacity(size + size / 64 + 4096);
         let mut sum_of = |tensors: &FlatTensors<B::InnerBackend>| {
             let tensors = tensors.keys().map(|path| {
                 let data = read.next().expect("as many as there are");
-                bytes.extend_from_slice(data.as_bytes());
+                message.extend_from_slice(data.as_bytes());
                 (places[path], data.dtype)
             });
             tensors.collect()
@@ -261,8 +268,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         });
         let sums = sums.collect();
         let contents = rmp_serde::to_vec(&Contents { losses, sums }).expect("plain data");
-        let length = (contents.len() as u64).to_le_bytes();
-        Ok([&length, &contents[..], &bytes].concat())
+        message.extend_from_slice(&contents);
+        message.extend_from_slice(&(contents.len() as u64).to_le_bytes());
+        Ok(message)
     }
 
     /// A message's losses and sums, these on the device; `None` where it is none for this model.
@@ -274,9 +282,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         Vec<(f64, usize)>,
         Vec<(ShardNode, Option<FlatTensors<B::InnerBackend>>)>,
     )> {
-        let (length, rest) = message.split_first_chunk::<8>()?;
+        let (rest, length) = message.split_last_chunk::<8>()?;
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-        let (contents, mut bytes) = rest.split_at_checked(length)?;
+        let (mut bytes, contents) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
         let Contents { losses, sums } = rmp_serde::from_slice(contents).ok()?;
         let specs: Vec<_> = self.trainable.iter().collect();
         let mut received = Vec::with_capacity(sums.len());

@@ -410,7 +410,9 @@ fn ranks_without_a_shard_are_idle() {
 fn messages_of_different_places_are_mixed_up() {
     let errors = ThreadGroup::run(2, |ranks| {
         let what = if ranks.is_first() { "apples" } else { "pears" };
-        let error = ranks.exchange(what, b"3").expect_err("not the same");
+        let error = ranks
+            .exchange(what, b"3".to_vec())
+            .expect_err("not the same");
         // It is over: no further message, whatever is asked.
         ranks.fail(&error);
         error.to_string()

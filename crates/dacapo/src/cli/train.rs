@@ -356,7 +356,7 @@ fn stored_on_all(
         message = rmp_serde::to_vec(&(text, payload)).expect("plain data");
         own = Some(folder);
     }
-    let message = ranks.from_first("checkpoint", &message)?;
+    let message = ranks.from_first("checkpoint", message)?;
     let unreadable = |error: &dyn std::fmt::Display| {
         CliError::input(
             format!("the first rank's checkpoint cannot be read: {error}"),

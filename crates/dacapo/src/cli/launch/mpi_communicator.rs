@@ -23,8 +23,10 @@ use mpi::{
 use super::{super::signals::Signals, report::Traffic};
 use crate::CliError;
 
-/// How long a rank asks without a pause whether all messages are there.
-const EAGER: Duration = Duration::from_micros(200);
+/// How long a rank asks without a pause whether all others have come to an exchange.
+const EAGER: Duration = Duration::from_millis(1);
+/// The same while messages travel, which move on only while someone asks.
+const TRAVEL: Duration = Duration::from_secs(1);
 /// How long it sleeps between two questions afterwards.
 const PAUSE: Duration = Duration::from_micros(100);
 /// How long after SIGTERM it says that it waits: Open MPI kills after a second.
@@ -93,8 +95,8 @@ impl Mpi {
         *self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for `request` as [`Communicator::all_gather`] does.
-    fn wait<'a, D: ?Sized, S: Scope<'a>>(&self, mut request: Request<'a, D, S>) {
+    /// Waits for `request`, at first without a pause.
+    fn wait<'a, D: ?Sized, S: Scope<'a>>(&self, mut request: Request<'a, D, S>, eager: Duration) {
         let started = Instant::now();
         let mut terminated = None;
         loop {
@@ -103,7 +105,7 @@ impl Mpi {
                 Err(pending) => request = pending,
             }
             let waited = started.elapsed();
-            if waited < EAGER {
+            if waited < eager {
                 // Elsewhere there may be no other processor for the others.
                 thread::yield_now();
                 continue;
@@ -182,7 +184,11 @@ impl Communicator for MpiCommunicator {
         let world = SimpleCommunicator::world();
         let mut lengths = vec![0_u64; self.size];
         let own = message.len() as u64;
-        scope(|scope| mpi.wait(world.immediate_all_gather_into(scope, &own, &mut lengths[..])));
+        scope(|scope| {
+            let request = world.immediate_all_gather_into(scope, &own, &mut lengths[..]);
+            mpi.wait(request, EAGER);
+        });
+        let all_here = Instant::now();
 
         let mut counts = Vec::with_capacity(self.size);
         let mut starts = Vec::with_capacity(self.size);
@@ -196,7 +202,8 @@ impl Communicator for MpiCommunicator {
         let mut all = vec![0_u8; count(total)];
         let mut parts = PartitionMut::new(&mut all[..], &counts[..], &starts[..]);
         scope(|scope| {
-            mpi.wait(world.immediate_all_gather_varcount_into(scope, message, &mut parts));
+            let request = world.immediate_all_gather_varcount_into(scope, message, &mut parts);
+            mpi.wait(request, TRAVEL);
         });
         let mut rest = &all[..];
         let messages = counts.iter().map(|length| {
@@ -211,6 +218,7 @@ impl Communicator for MpiCommunicator {
         traffic.sent_bytes += own;
         traffic.received_bytes += lengths.iter().sum::<u64>() - own;
         traffic.seconds += started.elapsed().as_secs_f64();
+        traffic.travel_seconds += all_here.elapsed().as_secs_f64();
         Ok(messages)
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Traffic {
     pub(crate) received_bytes: u64,
     /// Seconds from its message until all had arrived: the others' delay included.
     pub(crate) seconds: f64,
+    /// Of these, since all ranks were there.
+    pub(crate) travel_seconds: f64,
 }
 
 /// What a rank tells of itself at the end of a run.
@@ -41,7 +43,7 @@ pub(crate) fn reports(ranks: &Ranks, own: RankReport) -> Result<Vec<RankReport>,
         return Ok(Vec::new());
     }
     let own = serde_json::to_vec(&own).expect("plain data");
-    let messages = ranks.exchange("report", &own)?.into_iter();
+    let messages = ranks.exchange("report", own)?.into_iter();
     let read = messages.map(|message| {
         serde_json::from_slice(&message).map_err(|error| {
             CliError::input(
