@@ -1,16 +1,29 @@
 //! The examples of `crates/dacapo` do what they say, and need nothing but `dacapo`.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use dacapo::trainer::RunFolder;
+use dacapo_tests::sandbox;
 
 #[allow(dead_code, reason = "its `main`")]
 #[path = "../../crates/dacapo/examples/custom_model.rs"]
 mod custom_model;
+#[allow(dead_code, reason = "its `main`")]
+#[path = "../../crates/dacapo/examples/minilm_things.rs"]
+mod minilm_things;
 #[allow(dead_code, reason = "its `main`")]
 #[path = "../../crates/dacapo/examples/quickstart.rs"]
 mod quickstart;
 #[allow(dead_code, reason = "its `main`")]
 #[path = "../../crates/dacapo/examples/resume_anywhere.rs"]
 mod resume_anywhere;
+
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
 
 /// What an example prints that works in `folder`.
 macro_rules! printed {
@@ -39,6 +52,15 @@ fn word<'a>(text: &'a str, key: &str) -> &'a str {
 fn numbers(text: &str, key: &str) -> Vec<f64> {
     let words = after(text, key).into_iter();
     words.map(|word| word.parse().expect("a number")).collect()
+}
+
+#[test]
+fn quickstart_is_longer_than_the_guide_says() {
+    let source = include_str!("../../crates/dacapo/examples/quickstart.rs");
+    assert!(
+        source.lines().count() <= 70,
+        "docs/library.md: about 60 lines"
+    );
 }
 
 #[test]
@@ -91,9 +113,56 @@ fn example_of_a_model_of_ones_own_keeps_or_compares_nothing() {
     assert!(other.contains("ULP apart at most"), "{text}");
 }
 
+/// Where the model and the data are, it is the program's run to the bit, stopped or not.
+#[test]
+fn example_of_a_language_model_is_another_run_than_the_programs() {
+    let things = env::var_os("DACAPO_THINGS").map(PathBuf::from);
+    let things = things.unwrap_or_else(|| ROOT.join("shared/data/things"));
+    let model = env::var_os("DACAPO_MINILM").map(PathBuf::from);
+    let Some(model) = model.filter(|_| things.join("RDM48_triplet.mat").is_file()) else {
+        eprintln!("skipped: DACAPO_MINILM names no all-MiniLM-L6-v2, or there is no THINGS data");
+        return;
+    };
+    let sandbox = sandbox!();
+    let folder = sandbox.path("example");
+    let until = |step| {
+        let mut out = Vec::new();
+        minilm_things::example(&model, &things, &folder, Some(step), &mut out).expect("it works");
+        String::from_utf8(out).expect("text")
+    };
+    let begun = until(20);
+    assert!(begun.contains("\nfrom step 0\nto step 20\n"), "{begun}");
+    let ended = until(92);
+    assert_eq!(numbers(&ended, "from step"), [20.0]);
+    for key in ["train_loss", "valid_loss", "valid_r2", "rsa_rho"] {
+        assert_eq!(numbers(&ended, key).len(), 2, "{key} in\n{ended}");
+    }
+    assert!(numbers(&ended, "rsa_rho")[1] > 0.4, "{ended}");
+
+    let config = fs::read_to_string(ROOT.join("examples/minilm_things.toml")).expect("an example");
+    let config = config
+        .replace("data/minilm", &model.display().to_string())
+        .replace("data/things", &things.display().to_string());
+    fs::write(sandbox.path("run.toml"), config).expect("the folder can be written to");
+    let program = [
+        "train",
+        "run.toml",
+        "--out",
+        "program",
+        "--stop-after-step",
+        "92",
+    ];
+    sandbox.run(program).expect_code(0);
+    let program = sandbox.latest("program");
+    let example = RunFolder::new(folder).load_latest().expect("a run folder");
+    let example = example.expect("a checkpoint");
+    assert!(example.adapters == program.adapters, "other bits");
+    assert_eq!(example.run.history, program.run.history);
+}
+
 #[test]
 fn example_needs_another_dependency() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/dacapo/examples");
+    let folder = ROOT.join("crates/dacapo/examples");
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -110,14 +179,21 @@ fn example_needs_another_dependency() {
         }
         // Burn's derives need the name; it is the exported one.
         if source.contains("Module,") {
+            let imports = ["use dacapo::burn::{self, ", "use dacapo::prelude::*"];
             assert!(
-                source.contains("use dacapo::burn::{self, "),
+                imports.iter().any(|import| source.contains(import)),
                 "{}",
                 path.display()
             );
         }
         found.insert(path.file_stem().expect("a name").to_owned());
     }
-    let tested = ["custom_model", "quickstart", "resume_anywhere"].map(Into::into);
+    let tested = [
+        "custom_model",
+        "minilm_things",
+        "quickstart",
+        "resume_anywhere",
+    ]
+    .map(Into::into);
     assert_eq!(found, BTreeSet::from(tested), "test every example here");
 }

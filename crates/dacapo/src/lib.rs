@@ -20,7 +20,8 @@
 //!
 //! A model and task of one's own need this crate alone: [`run_parts`] puts a run together, and
 //! `docs/library.md` in the repository is the guide. [`burn`] and [`burn_flex`] are exported, at the
-//! one version that fits.
+//! one version that fits; [`prelude`] has the names that most programs need, [`regression`] a task for
+//! rows of numbers.
 //!
 //! # What this crate does not do
 //! Nothing here trains: [`trainer`] does. The modules [`config`], [`ablation`], [`compute`], [`job`],
@@ -39,6 +40,8 @@ mod heldout;
 mod identity;
 pub mod job;
 mod prefix_keeping;
+pub mod prelude;
+pub mod regression;
 mod regression_targets;
 mod run_parts;
 pub mod sentences;

@@ -8,12 +8,28 @@ pub(crate) struct RegressionTargets {
 }
 
 impl RegressionTargets {
+    /// What [`perturb`](Self::perturb) does.
+    pub(crate) const PERTURBATIONS: &[PerturbationKind] = &[
+        PerturbationKind::LabelShuffle,
+        PerturbationKind::RandomTargets,
+    ];
+
     pub(crate) fn new(targets: &Targets) -> Self {
         let values = targets.values().iter();
-        Self {
-            values: values.map(|value| *value as f32).collect(),
-            width: Targets::DIMENSIONS,
-        }
+        Self::of_rows(
+            values.map(|value| *value as f32).collect(),
+            Targets::DIMENSIONS,
+        )
+    }
+
+    /// Of values row by row, `width` in each.
+    pub(crate) fn of_rows(values: Vec<f32>, width: usize) -> Self {
+        Self { values, width }
+    }
+
+    /// How many values a row has.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     /// Row by row.

@@ -3,8 +3,8 @@ use dacapo_record::Storage;
 use dacapo_rng::RngHub;
 
 use crate::{
-    Identity, Info, RunFolder, SettingChange, Task, Trainer, TrainerError, TrainerRecord,
-    TrainerSettings,
+    CheckpointPolicy, Identity, Info, Observer, RunFolder, SettingChange, Task, Trainer,
+    TrainerError, TrainerRecord, TrainerSettings, run,
 };
 
 /// What a [`Trainer`] is made of: the same for a run that starts, goes on or is branched off.
@@ -55,6 +55,22 @@ impl<B: AutodiffBackend, T: Task<B>> RunParts<B, T> {
             Some(record) => self.resume(record),
             None => self.start(),
         }
+    }
+
+    /// [`open`](Self::open), and [`run`](crate::run()) until it is [finished](Trainer::is_finished) or
+    /// the observer stops it, with the default [`CheckpointPolicy`].
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn train<S: Storage + Sync>(
+        self,
+        folder: &RunFolder<S>,
+        observer: &mut impl Observer,
+    ) -> Result<Trainer<B, T>, TrainerError> {
+        let mut trainer = self.open(folder)?;
+        let policy = CheckpointPolicy::default();
+        run(&mut trainer, folder, &policy, None, observer)?;
+        Ok(trainer)
     }
 
     /// The run that `record` was taken from, a branch included.

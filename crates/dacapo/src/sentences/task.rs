@@ -356,10 +356,7 @@ impl<B: AutodiffBackend> Task<B> for SentenceTask<B> {
     }
 
     fn perturbations(&self) -> &[PerturbationKind] {
-        &[
-            PerturbationKind::LabelShuffle,
-            PerturbationKind::RandomTargets,
-        ]
+        RegressionTargets::PERTURBATIONS
     }
 
     fn metrics(&self) -> Option<BTreeSet<String>> {

@@ -53,6 +53,14 @@ impl Default for AdamWConfig {
 }
 
 impl AdamWConfig {
+    /// The defaults at another learning rate.
+    pub fn with_lr(lr: f64) -> Self {
+        Self {
+            lr,
+            ..Self::default()
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -151,13 +151,15 @@ impl<'a> Machine<'a> {
                 let (module, name) = (self.cursor.line()?, self.cursor.line()?);
                 return Err(self.cursor.refuse(&format!("{module}.{name}")));
             }
-            0x93 if let [
-                ..,
-                Item::Value(Value::Str(module)),
-                Item::Value(Value::Str(name)),
-            ] = self.stack.as_slice() =>
-            {
-                return Err(self.cursor.refuse(&format!("{module}.{name}")));
+            0x93 => {
+                return Err(match self.stack.as_slice() {
+                    [
+                        ..,
+                        Item::Value(Value::Str(module)),
+                        Item::Value(Value::Str(name)),
+                    ] => self.cursor.refuse(&format!("{module}.{name}")),
+                    _ => self.unknown(opcode),
+                });
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -181,14 +183,15 @@ impl<'a> Machine<'a> {
                 let object = self.last()?.clone();
                 self.build(&object, &state)?;
             }
-            _ => {
-                let found = format!("opcode {opcode:#04x} ('{}')", opcode.escape_ascii());
-                return Err(self
-                    .cursor
-                    .error("an opcode that torch.save writes", found, RESAVE));
-            }
+            _ => return Err(self.unknown(opcode)),
         }
         Ok(())
+    }
+
+    fn unknown(&self, opcode: u8) -> PthError {
+        let found = format!("opcode {opcode:#04x} ('{}')", opcode.escape_ascii());
+        self.cursor
+            .error("an opcode that torch.save writes", found, RESAVE)
     }
 
     /// An integer of any length, as two's complement.
