@@ -1,9 +1,6 @@
 //! The gradients of a step's examples: shard by shard, added in one order over all ranks.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    ops::Range,
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use burn::tensor::{
     DType, Tensor, TensorData,
@@ -47,6 +44,9 @@ impl<B: Backend> Losses<B> {
         }
     }
 }
+
+/// Sums of gradients, each over the shards below a node; `None` where none of them has an example.
+type Sums<B> = BTreeMap<ShardNode, Option<FlatTensors<B>>>;
 
 /// What a step's examples gave.
 pub(crate) struct Gradients<B: Backend> {
@@ -99,10 +99,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             let sum = tree.sum(node, &mut at, &add)?;
             sums.insert(node, sum);
         }
-        let mut losses = Losses::Queued(losses);
-        if self.ranks.size() > 1 {
-            losses = Losses::Read(self.exchange_sums(step, losses, &mut sums)?);
-        }
+        let losses = match self.ranks.size() {
+            1 => Losses::Queued(losses),
+            _ => Losses::Read(self.exchange_sums(step, losses, &mut sums)?),
+        };
         let mut at = |node| Ok::<_, TrainerError>(sums.remove(&node));
         let grads = tree.sum(tree.root(), &mut at, &add)?;
         Ok(Gradients {
@@ -203,27 +203,19 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     fn exchange_sums(
         &self,
         step: u64,
-        losses: Losses<B::InnerBackend>,
-        sums: &mut BTreeMap<ShardNode, Option<FlatTensors<B::InnerBackend>>>,
+        losses: Vec<(Tensor<B::InnerBackend, 1>, usize)>,
+        sums: &mut Sums<B::InnerBackend>,
     ) -> Result<Vec<(f64, usize)>, TrainerError> {
         let what = format!("gradients of step {step}");
         let own = self.written(losses, sums)?;
         let mut losses = Vec::new();
         for (rank, message) in self.ranks.exchange(&what, own)?.into_iter().enumerate() {
-            let (theirs, received) =
-                self.read_sums(&message)
-                    .ok_or_else(|| TrainerError::OtherRank {
-                        rank,
-                        size: self.ranks.size(),
-                        message: format!("its {what} cannot be read."),
-                    })?;
-            losses.extend(theirs);
-            for (node, sum) in received {
-                // Its own are on the device already.
-                if let Entry::Vacant(place) = sums.entry(node) {
-                    place.insert(sum);
-                }
-            }
+            let theirs = self.read_sums(rank, &message, sums);
+            losses.extend(theirs.ok_or_else(|| TrainerError::OtherRank {
+                rank,
+                size: self.ranks.size(),
+                message: format!("its {what} are not those of its shards."),
+            })?);
         }
         Ok(losses)
     }
@@ -231,12 +223,9 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// Losses and sums as a message.
     fn written(
         &self,
-        losses: Losses<B::InnerBackend>,
-        sums: &BTreeMap<ShardNode, Option<FlatTensors<B::InnerBackend>>>,
+        losses: Vec<(Tensor<B::InnerBackend, 1>, usize)>,
+        sums: &Sums<B::InnerBackend>,
     ) -> Result<Vec<u8>, TrainerError> {
-        let Losses::Queued(losses) = losses else {
-            unreachable!("this rank's losses are read here");
-        };
         let (losses, examples): (Vec<_>, Vec<_>) = losses.into_iter().unzip();
         let tensors = sums.values().flatten().flat_map(BTreeMap::values).cloned();
         let all = losses.into_iter().chain(tensors).collect();
@@ -273,38 +262,43 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         Ok(message)
     }
 
-    /// A message's losses and sums, these on the device; `None` where it is none for this model.
-    #[expect(clippy::type_complexity, reason = "named where it is taken apart")]
+    /// The losses of the message of `rank`; its sums go to `sums`, unless they are this rank's own, which
+    /// are there. `None` where they are not those of its shards in this model.
     fn read_sums(
         &self,
+        rank: usize,
         message: &[u8],
-    ) -> Option<(
-        Vec<(f64, usize)>,
-        Vec<(ShardNode, Option<FlatTensors<B::InnerBackend>>)>,
-    )> {
+        sums: &mut Sums<B::InnerBackend>,
+    ) -> Option<Vec<(f64, usize)>> {
         let (rest, length) = message.split_last_chunk::<8>()?;
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         let (mut bytes, contents) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
-        let Contents { losses, sums } = rmp_serde::from_slice(contents).ok()?;
+        let contents: Contents = rmp_serde::from_slice(contents).ok()?;
+        let tree = self.shard_tree();
+        let nodes = tree.nodes(&tree.share(rank, self.ranks.size()));
+        if !contents.sums.iter().map(|sum| sum.node).eq(nodes) {
+            return None;
+        }
+        if rank == self.ranks.rank() {
+            return Some(contents.losses);
+        }
         let specs: Vec<_> = self.trainable.iter().collect();
-        let mut received = Vec::with_capacity(sums.len());
-        for Sum { node, tensors } in sums {
-            let Some(tensors) = tensors else {
-                received.push((node, None));
-                continue;
-            };
-            let mut sum = BTreeMap::new();
-            for (place, dtype) in tensors {
+        for Sum { node, tensors } in contents.sums {
+            let mut read = |(place, dtype): (usize, DType)| {
                 let (path, spec) = specs.get(place)?;
                 let (own, rest) = bytes.split_at_checked(spec.len() * dtype.size())?;
                 bytes = rest;
                 let data = TensorData::from_bytes_vec(own.to_vec(), [spec.len()], dtype);
                 let tensor = Tensor::from_data(data, (&self.device, dtype));
-                sum.insert((*path).clone(), tensor);
-            }
-            received.push((node, Some(sum)));
+                Some(((*path).clone(), tensor))
+            };
+            let sum = match tensors {
+                Some(tensors) => Some(tensors.into_iter().map(&mut read).collect::<Option<_>>()?),
+                None => None,
+            };
+            sums.insert(node, sum);
         }
-        bytes.is_empty().then_some((losses, received))
+        bytes.is_empty().then_some(contents.losses)
     }
 }
 
