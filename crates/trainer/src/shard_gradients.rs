@@ -275,7 +275,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         let (mut bytes, contents) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
         let contents: Contents = rmp_serde::from_slice(contents).ok()?;
         let tree = self.shard_tree();
-        let nodes = tree.nodes(&tree.share(rank, self.ranks.size()));
+        let mut nodes = tree.nodes(&tree.share(rank, self.ranks.size()));
+        nodes.sort();
         if !contents.sums.iter().map(|sum| sum.node).eq(nodes) {
             return None;
         }
