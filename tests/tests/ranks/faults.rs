@@ -93,6 +93,13 @@ fn faulty(ranks: &Ranks, fault: Fault) -> Trainer<Cpu, Faulty> {
 }
 
 fn try_faulty(ranks: &Ranks, fault: Fault) -> Result<Trainer<Cpu, Faulty>, TrainerError> {
+    let mut trainer = alone(fault, Identity::default());
+    trainer.join(ranks.clone(), &[], false)?;
+    Ok(trainer)
+}
+
+/// A trainer of two shards that has joined nobody.
+fn alone(fault: Fault, identity: Identity) -> Trainer<Cpu, Faulty> {
     let config = super::on_ranks::config(&two_shards());
     let mut rng = RngHub::new(1, STREAMS);
     let init = rng.stream("init").expect("registered");
@@ -108,10 +115,7 @@ fn try_faulty(ranks: &Ranks, fault: Fault) -> Result<Trainer<Cpu, Faulty>, Train
         ..TrainerSettings::new(3, 16)
     };
     let device = Default::default();
-    let trainer = Trainer::new(task, model, settings, Identity::default(), rng, device);
-    let mut trainer = trainer.expect("a trainer");
-    trainer.join(ranks.clone(), &[], false)?;
-    Ok(trainer)
+    Trainer::new(task, model, settings, identity, rng, device).expect("a trainer")
 }
 
 /// What each of two ranks ends with where the second has this fault.
@@ -348,32 +352,14 @@ fn rank_in_another_state_trains_with_the_rest() {
 
 #[test]
 fn mixed_devices_pass_unseen() {
-    let identity = |device: &str| Identity {
-        device: device.to_owned(),
-        ..Identity::default()
-    };
     let join = |mixed: bool| {
         ThreadGroup::run(2, |ranks| {
-            let config = super::on_ranks::config(&two_shards());
-            let mut rng = RngHub::new(1, STREAMS);
-            let init = rng.stream("init").expect("registered");
-            let model = Vit::<Cpu>::init(&config.model.vit, init, &Default::default());
-            let task = DigitsTask::new(&config.data, Default::default()).expect("the digits");
-            let settings = TrainerSettings {
-                trainable: vec!["*".to_owned()],
-                virtual_shards: 2,
-                ..TrainerSettings::new(1, 16)
-            };
             let device = if ranks.is_first() { "one" } else { "another" };
-            let mut trainer = Trainer::new(
-                task,
-                model.expect("a model"),
-                settings,
-                identity(device),
-                rng,
-                Default::default(),
-            )
-            .expect("a trainer");
+            let identity = Identity {
+                device: device.to_owned(),
+                ..Identity::default()
+            };
+            let mut trainer = alone(Fault::Nothing, identity);
             let joined = trainer.join(ranks, &[], mixed);
             joined
                 .map(|()| trainer.identity().device.clone())

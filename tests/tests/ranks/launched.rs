@@ -156,55 +156,55 @@ fn dead_process_keeps_the_others() {
 fn failure_of_one_process_is_not_told_by_all() {
     let sandbox = sandbox!();
     std::fs::create_dir(sandbox.path("taken")).expect("a folder can be made");
-    let Some(mut command) = mpirun(&sandbox, 3, &settings().train("taken")) else {
-        return;
-    };
-    let ended = command.output().expect("runs");
-    assert_eq!(ended.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    for part in [
-        "rank 0 of 3: the run folder taken exists already",
-        "rank 1 of 3: rank 0 of 3 has failed: the run folder taken exists already",
-        "rank 2 of 3: rank 0 of 3 has failed: the run folder taken exists already",
-    ] {
-        assert!(said.contains(part), "{said}");
-    }
+    expect_refusal(
+        mpirun(&sandbox, 3, &settings().train("taken")),
+        &[
+            "rank 0 of 3: the run folder taken exists already",
+            "rank 1 of 3: rank 0 of 3 has failed: the run folder taken exists already",
+            "rank 2 of 3: rank 0 of 3 has failed: the run folder taken exists already",
+        ],
+    );
 }
 
 #[test]
 fn processes_with_other_settings_train_together() {
     let sandbox = sandbox!();
-    let Some(mut command) = mpirun(&sandbox, 1, &settings().train("run")) else {
-        return;
-    };
-    let other = settings().set("optimizer.lr", 0.5).train("run");
-    command
-        .args([":", "-n", "1"])
-        .arg(sandbox.program())
-        .args(other);
-    let ended = command.output().expect("runs");
-    assert_eq!(ended.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    for part in [
-        "the 2 ranks differ in `optimizer`",
-        "\"lr\":0.5",
-        "(rank 1)",
-    ] {
-        assert!(said.contains(part), "{said}");
+    let mut command = mpirun(&sandbox, 1, &settings().train("run"));
+    if let Some(command) = &mut command {
+        let other = settings().set("optimizer.lr", 0.5).train("run");
+        command
+            .args([":", "-n", "1"])
+            .arg(sandbox.program())
+            .args(other);
     }
+    expect_refusal(
+        command,
+        &[
+            "the 2 ranks differ in `optimizer`",
+            "\"lr\":0.5",
+            "(rank 1)",
+        ],
+    );
     assert!(!sandbox.path("run").exists());
 }
 
 #[test]
 fn commands_of_one_process_run_on_several() {
     let sandbox = sandbox!();
-    let Some(mut command) = mpirun(&sandbox, 2, &args(["sweep", "plan.toml", "--out", "s"])) else {
-        return;
-    };
-    let ended = command.output().expect("runs");
-    assert_eq!(ended.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(said.contains("`dacapo sweep` is the work of one"), "{said}");
+    expect_refusal(
+        mpirun(&sandbox, 2, &args(["sweep", "plan.toml", "--out", "s"])),
+        &["`dacapo sweep` is the work of one"],
+    );
+}
+
+/// Asserts that `command`, where there is an `mpirun`, ends with an error that says all of this.
+#[track_caller]
+fn expect_refusal(command: Option<Command>, parts: &[&str]) {
+    let Some(mut command) = command else { return };
+    let said = Finished::of(&mut command).expect_code(2).err;
+    for part in parts {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 /// The step of a checkpoint of this run, once it has one of a step.
