@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(checkpoint safetensors pth config csv mat)
+    targets=(checkpoint safetensors pth config csv mat peft tokenizer bert)
 fi
 for target in "${targets[@]}"; do
     chosen=work/chosen/$target

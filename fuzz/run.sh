@@ -13,7 +13,7 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
 fi
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(checkpoint safetensors pth config csv mat)
+    targets=(checkpoint safetensors pth config csv mat peft tokenizer bert)
 fi
 
 (cd .. && cargo run --quiet --package dacapo-fuzzing --bin fuzz-seeds -- fuzz/work/seeds)

@@ -8,7 +8,8 @@ a BertModel or a CLIPModel, which "model" names. Jobs, by "do":
 
 * "outputs": those of the model, with the adapter in the folder "adapter" if there is one.
 * "make": puts an adapter of "config" (arguments of LoraConfig) on the model, gives its tensors
-  random values, saves it in the folder "adapter", and tells its outputs.
+  random values, and the modules that are saved along, saves it in the folder "adapter", and tells
+  its outputs.
 
 Outputs go to the file "out" as JSON: of a BertModel the hidden states of "ids" but for padding, of
 a CLIPModel the features of "pixels" and "ids", and the logits.
@@ -63,9 +64,10 @@ def make(job, model):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, value in model.named_parameters():
-            if "lora_" in name:
+            if "lora_" in name or "modules_to_save" in name:
                 noise = torch.randn(value.shape, generator=generator)
-                value.copy_(value * (1 + noise / 10) if "magnitude" in name else noise / 5)
+                near = "magnitude" in name or "modules_to_save" in name
+                value.copy_(value * (1 + noise / 10) if near else noise / 5)
     model.save_pretrained(job["adapter"])
     return model.eval()
 

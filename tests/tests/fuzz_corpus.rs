@@ -128,6 +128,21 @@ fn hostile_mat_panics_or_takes_memory() {
 }
 
 #[test]
+fn hostile_adapter_panics_or_takes_memory() {
+    assert_holds("peft");
+}
+
+#[test]
+fn hostile_tokenizer_panics_or_takes_memory() {
+    assert_holds("tokenizer");
+}
+
+#[test]
+fn hostile_bert_panics_or_takes_memory() {
+    assert_holds("bert");
+}
+
+#[test]
 fn target_is_not_replayed_or_its_corpus_grows_without_limit() {
     let source = include_str!("fuzz_corpus.rs");
     for (target, _) in TARGETS {

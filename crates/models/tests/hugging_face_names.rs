@@ -7,7 +7,7 @@ use std::fs;
 use burn_flex::Flex;
 use common::{DEVICE, golden_file};
 use dacapo_dora::{DoraLinear, DoraTargets};
-use dacapo_models::{Architecture, Bert, Clip};
+use dacapo_models::{Architecture, Bert, Clip, read_bert_weights, read_clip_weights};
 use safetensors::SafeTensors;
 
 /// The paths of a model's linear layers.
@@ -97,4 +97,67 @@ fn layer_has_another_name_in_transformers() {
     assert_eq!(module.as_deref(), Some(expected));
     let convolution = "vision_model.embeddings.patch_embedding";
     assert_eq!(architecture.path_of_hugging_face(convolution), None);
+    let named = architecture.hugging_face_convolution("visual.patch_embed");
+    let kernel = vec![config.patch_size; 2];
+    assert_eq!(named, Some((convolution.to_owned(), kernel.clone())));
+    let path = architecture.path_of_hugging_face_convolution(convolution, &kernel);
+    assert_eq!(path.as_deref(), Some("visual.patch_embed"));
+    for kernel in [&[][..], &[1, 1], &kernel[..1], &[1, 1, 1]] {
+        let path = architecture.path_of_hugging_face_convolution(convolution, kernel);
+        assert_eq!(path, None, "{kernel:?}");
+    }
+    for path in ["visual.projection", "visual.blocks.0.attn.query", ""] {
+        assert_eq!(architecture.hugging_face_convolution(path), None, "{path}");
+    }
+}
+
+/// Every tensor of a file by itself is what the reader of the whole file makes of it.
+#[test]
+fn single_tensor_is_another_than_in_its_file() {
+    let bert = common::bert::config();
+    let clip = common::clip::config(&common::clip::golden());
+    let read = |file: &str| fs::read(golden_file(file)).expect("golden weights");
+    for (file, architecture, whole, others) in [
+        (
+            "bert.safetensors",
+            Architecture::from(&bert),
+            read_bert_weights(&golden_file("bert.safetensors"), &bert),
+            // Of which a part is here; and what is not read.
+            &["embeddings.token_type_embeddings.weight", "pooler."][..],
+        ),
+        (
+            "clip_hf.safetensors",
+            Architecture::from(&clip),
+            read_clip_weights(&golden_file("clip_hf.safetensors"), &clip),
+            &["position_ids"],
+        ),
+    ] {
+        let whole = whole.expect("golden weights");
+        let bytes = read(file);
+        let file = SafeTensors::deserialize(&bytes).expect("golden weights");
+        let mut found = 0;
+        for (name, view) in file.iter() {
+            let values: Vec<f32> = view
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect();
+            let mut long = view.shape().to_vec();
+            long.push(1);
+            let values_of =
+                |shape: &[usize]| architecture.from_hugging_face(name, shape, values.clone());
+            assert_eq!(values_of(&long), None, "{name}");
+            match values_of(view.shape()) {
+                Some((path, data)) => {
+                    assert_eq!(data, whole[&path], "{name}");
+                    found += 1;
+                }
+                None => assert!(others.iter().any(|other| name.contains(other)), "{name}"),
+            }
+        }
+        let parts = others.iter().filter(|other| other.contains("token_type"));
+        assert_eq!(found + parts.count(), whole.len());
+    }
 }

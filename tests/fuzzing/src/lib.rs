@@ -14,34 +14,44 @@
 //! It does not fuzz: it makes up no input. Whoever links it has a counting allocator, which counts
 //! for the whole process: nothing else may run beside a target.
 
+mod bert;
 mod checkpoint;
 mod config;
 mod csv;
 mod file;
 mod mat;
 mod memory;
+mod pair;
+mod peft;
 mod pth;
 mod safetensors;
 mod seeds;
+mod tokenizer;
 mod zip;
 
+pub use bert::bert;
 pub use checkpoint::checkpoint;
 pub use config::config;
 pub use csv::csv;
 pub use mat::mat;
+pub use peft::peft;
 pub use pth::pth;
 pub use safetensors::safetensors;
 pub use seeds::seeds;
+pub use tokenizer::tokenizer;
 
 /// What is done with the bytes of a file.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name that it has in `fuzz/`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("checkpoint", checkpoint),
     ("safetensors", safetensors),
     ("pth", pth),
     ("config", config),
     ("csv", csv),
     ("mat", mat),
+    ("peft", peft),
+    ("tokenizer", tokenizer),
+    ("bert", bert),
 ];

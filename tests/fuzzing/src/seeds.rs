@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,11 +13,11 @@ use dacapo::{
     record::{open, seal},
     trainer::TrainerRecord,
 };
-use flate2::read::ZlibDecoder;
+use flate2::{Compression, read::ZlibDecoder, write::GzEncoder};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value;
 
-use crate::{mat, zip};
+use crate::{mat, pair::join, zip};
 
 /// The seeds of a target: a name and the bytes of each.
 ///
@@ -31,6 +31,9 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "config" => config(),
         "csv" => csv(),
         "mat" => matlab(),
+        "peft" => peft(),
+        "tokenizer" => tokenizer(),
+        "bert" => bert(),
         _ => panic!("no target {target}"),
     }
 }
@@ -242,6 +245,175 @@ fn matlab() -> Vec<(String, Vec<u8>)> {
             Err(_) => seeds.push((format!("{name}-elements"), elements.to_vec())),
         }
         seeds.push((name.clone(), file));
+    }
+    seeds
+}
+
+/// Adapters that PEFT wrote, with the keys of their configuration that are not empty, and settings
+/// and weights that are much of something.
+fn peft() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    let golden = repository("crates/peft/tests/golden");
+    let folders = std::fs::read_dir(&golden).expect("a folder");
+    let folders = folders.map(|entry| entry.expect("an entry").path());
+    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    for folder in folders {
+        let config = std::fs::read(folder.join("adapter_config.json")).expect("a configuration");
+        let mut config: Value = serde_json::from_slice(&config).expect("JSON");
+        let keys = config.as_object_mut().expect("an object");
+        keys.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+        let weights = std::fs::read(folder.join("adapter_model.safetensors"));
+        let weights = weights.or_else(|_| std::fs::read(folder.join("adapter_model.bin")));
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        let file = join(config.to_string().as_bytes(), &weights.expect("weights"));
+        seeds.push((name.into_owned(), file));
+    }
+    let sharing = read("crates/peft/tests/golden/sharing.bin");
+    let plain = r#""peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"#;
+    seeds.push((
+        "sharing".to_owned(),
+        join(format!("{{{plain}[\"q\"]}}").as_bytes(), &sharing),
+    ));
+    let zeros = vec!["0"; 4000].join(",");
+    let table = (0..1000).map(|n| format!(r#""m.{n}":1"#));
+    let table = table.collect::<Vec<_>>().join(",");
+    let long = |pattern: &str| vec![format!("\"{pattern}\""); 12].join(",");
+    let classes = long(r"(\\w{1,9}){1,9}");
+    let patterns = (0..12).map(|n| format!(r#""(\\w{{1,9}}){{1,9}}{n}":1"#));
+    let patterns = patterns.collect::<Vec<_>>().join(",");
+    for (name, rest) in [
+        ("remarks", format!(r#"["q"],"eva_config":[{zeros}]"#)),
+        (
+            "indices",
+            format!(r#"["q"],"layers_to_transform":[{zeros}]"#),
+        ),
+        ("ranks", format!(r#"["q"],"rank_pattern":{{{table}}}"#)),
+        ("classes", format!("[{classes}]")),
+        (
+            "patterns",
+            format!(r#"["q"],"alpha_pattern":{{{patterns}}}"#),
+        ),
+        (
+            "letters",
+            format!(r#"["q"],"alpha_pattern":{{"({})":1}}"#, "0,".repeat(1500)),
+        ),
+        ("pattern", r#""(\\w{1,9}){1,99}""#.to_owned()),
+    ] {
+        seeds.push((name.to_owned(), format!("{{{plain}{rest}}}").into_bytes()));
+    }
+    seeds
+}
+
+/// Vocabularies, merges plain and packed, and texts.
+fn tokenizer() -> Vec<(String, Vec<u8>)> {
+    let golden = |name: &str| read(&format!("crates/models/tests/golden/{name}"));
+    let merges = golden("clip_merges.txt");
+    let packed = |text: &[u8]| {
+        let mut file = GzEncoder::new(Vec::new(), Compression::best());
+        file.write_all(text).expect("in memory");
+        file.finish().expect("in memory")
+    };
+    let mut seeds = vec![
+        ("vocabulary".to_owned(), golden("bert_vocab.txt")),
+        ("json".to_owned(), golden("bert_tokenizer.json")),
+        ("merges-packed".to_owned(), packed(&merges)),
+        ("merges".to_owned(), merges),
+    ];
+    for tokens in ["bert_tokens.json", "clip_tokens.json"] {
+        let tokens: Value = serde_json::from_slice(&golden(tokens)).expect("JSON");
+        seeds.push((
+            format!("texts-{}", seeds.len()),
+            strings(&tokens).join("\n").into_bytes(),
+        ));
+    }
+    // As short as merges can be, and as much of one as can be packed.
+    let letters = || (33_u8..127).map(char::from);
+    let short = letters().flat_map(|a| letters().map(move |b| format!("{a} {b}\n")));
+    let short: String = short.take(4000).collect();
+    seeds.push((
+        "merges-short".to_owned(),
+        format!("#version\n{short}").into_bytes(),
+    ));
+    let same = format!("#version\n{}", "a b\n".repeat(100_000));
+    seeds.push(("merges-same".to_owned(), packed(same.as_bytes())));
+    let long = format!("#version\na {}", "b".repeat(1 << 22));
+    seeds.push(("merges-long".to_owned(), packed(long.as_bytes())));
+    seeds.push(("one-word".to_owned(), "an".repeat(4000).into_bytes()));
+    seeds.push(("signs".to_owned(), "!?".repeat(4000).into_bytes()));
+    seeds.push(("special".to_owned(), "[SEP]".repeat(2000).into_bytes()));
+    // Each becomes two characters of three bytes, or one with a mark less.
+    seeds.push((
+        "composed".to_owned(),
+        "\u{1e69}\u{ac01}".repeat(1000).into_bytes(),
+    ));
+    seeds
+}
+
+/// Every string in a value.
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::Object(keys) => keys.values().flat_map(strings).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A BERT of the smallest sizes in every type, one that is large in its configuration alone, and keys
+/// that are much.
+fn bert() -> Vec<(String, Vec<u8>)> {
+    let config = text("crates/models/tests/golden/bert_config.json");
+    let config: Value = serde_json::from_str(&config).expect("JSON");
+    let with = |sizes: [usize; 7]| {
+        let mut config = config.clone();
+        let keys = [
+            "vocab_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+        ];
+        for (key, size) in keys.iter().zip(sizes) {
+            config[key] = size.into();
+        }
+        config.to_string()
+    };
+    let golden = read("crates/models/tests/golden/bert.safetensors");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&golden).expect("a whole file");
+    let names = header.tensors();
+    let names = names.iter().filter(|(name, _)| !name.contains("layer.1."));
+    let mut seeds = Vec::new();
+    for (dtype, size) in [(Dtype::F32, 4), (Dtype::F16, 2), (Dtype::BF16, 2)] {
+        let zeros = [0; 8];
+        let views = names.clone().map(|(name, info)| {
+            let mut shape = vec![1; info.shape.len()];
+            if name.contains("token_type") {
+                shape[0] = 2;
+            }
+            let len = size * shape.iter().product::<usize>();
+            let view = TensorView::new(dtype, shape, &zeros[..len]);
+            (name, view.expect("as many bytes as the shape needs"))
+        });
+        let file = safetensors::serialize(views, None).expect("a file");
+        let config = with([1, 1, 2, 1, 1, 1, 1]);
+        seeds.push((format!("{dtype:?}"), join(config.as_bytes(), &file)));
+        let deep = with([1, 1, 2, 1, 1024, 1, 1]);
+        seeds.push((format!("deep-{dtype:?}"), join(deep.as_bytes(), &file)));
+    }
+    seeds.push(("config".to_owned(), config.to_string().into_bytes()));
+    let objects = vec![r#"{"":0}"#; 2000].join(",");
+    let zeros = vec!["0"; 8000].join(",");
+    let keys: Vec<String> = (0..2000).map(|n| format!("\"{n}\":0")).collect();
+    for (name, keys) in [
+        ("objects", format!(r#""hidden_act":[{objects}]"#)),
+        ("zeros", format!(r#""hidden_act":[{zeros}]"#)),
+        ("keys", keys.join(",")),
+    ] {
+        let text = format!(r#"{{"model_type":"bert",{keys}}}"#);
+        seeds.push((name.to_owned(), text.into_bytes()));
     }
     seeds
 }

@@ -159,14 +159,58 @@ fn layer_that_the_model_does_not_have_is_passed_over() {
             &[&format!("`{other}`"), "no linear layer"],
         );
     }
-    // Trained whole, besides.
+    // An embedding's, and a convolution's.
+    for (a, b, told) in [
+        ("lora_embedding_A", "lora_embedding_B", "no embedding that"),
+        ("lora_A.weight", "lora_B.weight", "no convolution of"),
+    ] {
+        adapter.refused(
+            |_, tensors| {
+                for (from, to) in [("lora_A.weight", a), ("lora_B.weight", b)] {
+                    let (dtype, mut shape, bytes) = tensors.remove(&name(from)).expect("there");
+                    if told.contains("convolution") {
+                        shape.extend([1, 1]);
+                    }
+                    tensors.insert(name(to), (dtype, shape, bytes));
+                }
+                if told.contains("convolution") {
+                    let magnitude = tensors.get_mut(&name("lora_magnitude_vector"));
+                    magnitude.expect("there").1 = vec![1, 40, 1, 1];
+                }
+            },
+            &[&format!("`{LAYER}`"), told],
+        );
+    }
+}
+
+#[test]
+fn tensor_that_the_model_does_not_have_is_passed_over() {
+    let adapter = Adapter::new();
+    // Trained whole, besides: 40 values of another layer, and what is in no place here.
+    for (module, tensor) in [
+        ("pooler", "pooler.dense.bias"),
+        ("embeddings.LayerNorm", "embeddings.LayerNorm.bias"),
+        (
+            "token_type_embeddings",
+            "embeddings.token_type_embeddings.weight",
+        ),
+    ] {
+        adapter.refused(
+            |config, tensors| {
+                config["modules_to_save"] = json!([module]);
+                let raw = tensors[&name("lora_magnitude_vector")].clone();
+                tensors.insert(format!("base_model.model.{tensor}"), raw);
+            },
+            &[tensor, "shape [40]", "merge_and_unload"],
+        );
+    }
+    // The base of a layer that is adapted, as PEFT saves one that was changed.
     adapter.refused(
-        |config, tensors| {
-            config["modules_to_save"] = json!(["pooler"]);
+        |_, tensors| {
             let raw = tensors[&name("lora_magnitude_vector")].clone();
-            tensors.insert("base_model.model.pooler.dense.bias".to_owned(), raw);
+            tensors.insert(name("base_layer.bias"), raw);
         },
-        &["pooler.dense.bias", "merge_and_unload"],
+        &[LAYER, "an adapter besides", "merge_and_unload"],
     );
     fs::write(adapter.sandbox.path("theirs/head.safetensors"), "none").expect("written");
     adapter.refused(|_, _| {}, &["head.safetensors", "damaged"]);

@@ -174,11 +174,6 @@ fn run_that_peft_would_compute_otherwise_is_exported() {
         &sandbox,
         &["visual.blocks.1.norm1", "also_train", "dacapo merge"],
     );
-    let sandbox = other(
-        "\"visual.blocks.0.mlp.fc1\"",
-        "\"visual.patch_embed\", \"visual.blocks.0.mlp.fc1\"",
-    );
-    refused(&sandbox, &["visual.patch_embed", "dacapo merge"]);
     let full = Kind::Clip.trained("[adapt]\nmode = \"full\"\n");
     refused(&full, &["no adapters", "dacapo merge"]);
 }

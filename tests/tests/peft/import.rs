@@ -226,3 +226,98 @@ fn adapter_of_peft_is_changed_or_computes_something_else() {
         }
     }
 }
+
+/// Modules that were trained whole, and a convolution that is a linear layer here.
+#[test]
+fn what_an_adapter_brings_along_or_a_convolutions_is_changed() {
+    let Some(python) = python() else { return };
+    let adapters = [
+        (
+            Kind::Bert,
+            json!({"target_modules": ["query"], "modules_to_save": [
+                "embeddings.LayerNorm", "1.output.LayerNorm", "1.intermediate.dense",
+                "position_embeddings",
+            ]}),
+            // Weight and bias of three, and one without a bias.
+            7,
+        ),
+        (
+            Kind::Clip,
+            json!({"target_modules": ["patch_embedding", "1.self_attn.v_proj"],
+                "modules_to_save": ["vision_model.post_layernorm", "visual_projection"]}),
+            3,
+        ),
+        (
+            Kind::Clip,
+            json!({"target_modules": ["patch_embedding", "visual_projection"]}),
+            0,
+        ),
+    ];
+    for (kind, config, saved) in adapters {
+        for use_dora in [true, false] {
+            let mut config = config.clone();
+            for (key, value) in [("r", json!(2)), ("lora_alpha", json!(3))] {
+                config[key] = value;
+            }
+            config["use_dora"] = json!(use_dora);
+            config["lora_dropout"] = json!(0.1);
+            let sandbox = kind.sandbox();
+            let mut job = job(kind, "make", sandbox.root(), "base", "outputs.json");
+            job["config"] = config.clone();
+            job["adapter"] = json!(sandbox.path("theirs"));
+            let theirs = run_python(&python, sandbox.root(), &[job]).remove(0);
+            fs::write(sandbox.path("run.toml"), kind.config("")).expect("written");
+            import(&sandbox, "theirs", &[]).expect_code(0);
+            let record = sandbox.latest("run");
+            let ours = own_outputs(kind, sandbox.root(), &Of::Run(&record));
+            assert_close(&format!("{kind:?} {config}"), &ours, &theirs);
+            let paths = record.adapters.keys();
+            let whole = paths.filter(|path| !path.contains(".adapter.") && !path.contains("head"));
+            assert_eq!(whole.count(), saved, "{config}");
+
+            sandbox.copy("run", "halves");
+            sandbox.run(["resume", "run"]).expect_code(0);
+            sandbox
+                .run(["resume", "halves", "--stop-after-step", "1"])
+                .expect_code(0);
+            sandbox.run(["resume", "halves"]).expect_code(0);
+            assert_same_run(&sandbox.path("run"), &sandbox.path("halves"));
+            let after = sandbox.latest("run");
+            for (path, data) in &record.adapters {
+                assert_ne!(
+                    data.as_bytes(),
+                    after.adapters[path].as_bytes(),
+                    "{path} is frozen"
+                );
+            }
+
+            let file = |name: &str| tensors(&sandbox.path(name).join("adapter_model.safetensors"));
+            sandbox.remove("run");
+            import(&sandbox, "theirs", &[]).expect_code(0);
+            let again = ["export", "run", "--format", "peft", "--out", "again"];
+            match saved {
+                0 => {
+                    sandbox.run(again).expect_code(0);
+                    assert!(file("theirs") == file("again"), "{config}");
+                }
+                _ => {
+                    let refused = sandbox.run(again).expect_code(2).err;
+                    assert!(refused.contains("also_train"), "{refused}");
+                    // The same run under a section that freezes them is none.
+                    let name = match kind {
+                        Kind::Bert => "encoder.embed.norm.gamma",
+                        Kind::Clip => "visual.projection.weight",
+                    };
+                    let text = fs::read_to_string(sandbox.path("run/config.toml"));
+                    let text = text.expect("a configuration");
+                    assert!(text.contains(name), "{text}");
+                    fs::write(sandbox.path("run.toml"), text.replace(name, "*.magnitude"))
+                        .expect("written");
+                    sandbox.remove("run");
+                    let refused = import(&sandbox, "theirs", &[]).expect_code(2).err;
+                    assert!(refused.contains(name), "{refused}");
+                }
+            }
+        }
+    }
+}

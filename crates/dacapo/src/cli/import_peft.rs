@@ -87,7 +87,9 @@ impl OnJob for PeftImport {
         let layers = trainer.trainable().keys();
         let layers = layers.filter_map(|path| path.strip_suffix(".adapter.lora_a"));
         let layers: Vec<String> = layers.map(str::to_owned).collect();
-        self.folder.check_section(&self.config.adapt, &layers)?;
+        let is_trained = |path: &str| trainer.trainable().contains_key(path);
+        self.folder
+            .check_section(&self.config.adapt, &layers, is_trained)?;
 
         let mut initial = module_tensors(&trainer.model().valid());
         initial.retain(|path, _| trainer.trainable().contains_key(path));

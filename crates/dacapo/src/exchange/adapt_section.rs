@@ -12,8 +12,18 @@ use crate::{
 };
 
 impl PeftFolder {
-    /// The section under which a run has adapters like these, on top of `also_train`.
+    /// The section under which a run has adapters like these, and trains what came with them, on top
+    /// of `also_train`.
     pub(crate) fn adapt_section(&self, also_train: Vec<String>) -> AdaptConfig {
+        self.section(also_train, self.saved.keys().cloned())
+    }
+
+    fn section(
+        &self,
+        mut also_train: Vec<String>,
+        more: impl Iterator<Item = String>,
+    ) -> AdaptConfig {
+        also_train.extend(more);
         let config = self.adapter.config();
         let settings = config.settings();
         let ranks = self.modules.iter();
@@ -40,7 +50,8 @@ impl PeftFolder {
         }
     }
 
-    /// Refuses a run under `given`, which adapts `layers`, unless its adapters are like these.
+    /// Refuses a run under `given`, which adapts `layers` and of whose tensors those are trained that
+    /// `is_trained` tells, unless its adapters are like these.
     ///
     /// # Errors
     /// All differences, and the section that would fit.
@@ -48,8 +59,11 @@ impl PeftFolder {
         &self,
         given: &AdaptConfig,
         layers: &[String],
+        is_trained: impl Fn(&str) -> bool,
     ) -> Result<(), CliError> {
-        let fitting = self.adapt_section(given.also_train.clone());
+        let frozen = self.saved.keys().filter(|path| !is_trained(path));
+        let frozen: Vec<String> = frozen.cloned().collect();
+        let fitting = self.section(given.also_train.clone(), frozen.iter().cloned());
         let mut differences = Vec::new();
         let mut differ = |key: &str, found: String, expected: String| {
             if found != expected {
@@ -63,6 +77,12 @@ impl PeftFolder {
         if given.init.takes_from_base() {
             let expected = "\"kaiming\": the base is to stay as it is";
             differ("init", word(&given.init), expected.to_owned());
+        }
+        if !frozen.is_empty() {
+            let frozen = frozen.join(", ");
+            differences.push(format!(
+                "also_train lacks what the adapter brings along: {frozen}"
+            ));
         }
         let found: BTreeSet<&str> = layers.iter().map(String::as_str).collect();
         let wanted = self.paths();

@@ -30,9 +30,13 @@ pub(crate) fn peft_adapter(
     let (mut ranks, mut alphas) = (Vec::new(), Vec::new());
     for (path, layer) in &trained.layers {
         let architecture = trained.model.architecture();
-        let module = architecture.hugging_face_module(path).ok_or_else(|| {
+        let (module, kind) = match architecture.hugging_face_convolution(path) {
+            Some((module, kernel)) => (Some(module), LayerKind::Conv { kernel }),
+            None => (architecture.hugging_face_module(path), LayerKind::Linear),
+        };
+        let module = module.ok_or_else(|| {
             refuse(format!(
-                "{path} has an adapter, and is no linear layer in transformers"
+                "{path} has an adapter, and is no layer of its own in transformers"
             ))
         })?;
         if layer.config.rank != adapt.rank {
@@ -41,7 +45,7 @@ pub(crate) fn peft_adapter(
         if layer.config.alpha != adapt.alpha {
             alphas.push((module.clone(), layer.config.alpha));
         }
-        layers.insert(module, peft_layer(path, layer)?);
+        layers.insert(module, peft_layer(path, layer, kind)?);
     }
     let settings = PeftSettings {
         lora_dropout: adapt.dropout,
@@ -116,7 +120,7 @@ fn check(trained: &TrainedModel, adapt: &AdaptConfig) -> Result<(), CliError> {
     }
 }
 
-fn peft_layer(path: &str, layer: &TrainedLayer) -> Result<PeftLayer, CliError> {
+fn peft_layer(path: &str, layer: &TrainedLayer, kind: LayerKind) -> Result<PeftLayer, CliError> {
     let values = |data: &TensorData| {
         data.to_vec::<f32>()
             .map_err(|_| refuse(format!("the adapter of {path} is in {:?}", data.dtype)))
@@ -130,7 +134,7 @@ fn peft_layer(path: &str, layer: &TrainedLayer) -> Result<PeftLayer, CliError> {
     };
     let magnitude = layer.magnitude.as_ref().map(values).transpose()?;
     PeftLayer::new(
-        LayerKind::Linear,
+        kind,
         matrix(&layer.lora_a)?,
         matrix(&layer.lora_b)?,
         magnitude,

@@ -17,6 +17,8 @@ pub(crate) struct PeftFolder {
     pub(super) adapter: PeftAdapter,
     /// The run's paths of the adapted layers, and what transformers calls them.
     pub(super) modules: BTreeMap<String, String>,
+    /// What takes the place of the base's and is trained on (`modules_to_save`), by the run's paths.
+    pub(super) saved: BTreeMap<String, TensorData>,
     head: Option<Head>,
     /// BLAKE3 of the files, by name.
     hashes: BTreeMap<String, String>,
@@ -27,34 +29,25 @@ impl PeftFolder {
     ///
     /// # Errors
     /// Those of [`PeftAdapter::read`]; a layer that `model` does not have; tensors that replace the
-    /// base's.
+    /// base's and are not its, or of a layer that is adapted besides.
     pub(crate) fn read(folder: &Path, model: &PublishedModel) -> Result<Self, CliError> {
         let adapter = PeftAdapter::read(folder)?;
-        if let Some(tensor) = adapter.saved().keys().next() {
-            return Err(CliError::input(
-                format!(
-                    "{}: the adapter brings `{tensor}` along, which takes the place of the base's \
-                     (modules_to_save, or an embedding that is adapted)",
-                    folder.display()
-                ),
-                "Merge the adapter with PEFT's merge_and_unload, and begin with the merged weights",
-            ));
-        }
+        let saved = saved(folder, &adapter, model)?;
         let mut modules = BTreeMap::new();
         for (module, layer) in adapter.layers() {
-            let path = match layer.kind() {
-                LayerKind::Linear => model.path_of(module),
-                LayerKind::Embedding | LayerKind::Conv { .. } => None,
-            };
-            let path = path.ok_or_else(|| {
+            let path = model.path_of(module, layer.kind()).ok_or_else(|| {
+                let (kind, next) = match layer.kind() {
+                    LayerKind::Linear => ("linear layer", ANOTHER_MODEL),
+                    LayerKind::Conv { .. } => ("convolution of this kernel", ANOTHER_MODEL),
+                    LayerKind::Embedding => ("embedding that can be adapted", MERGE),
+                };
                 CliError::input(
                     format!(
                         "{}: the adapter is for the layer `{module}`, and the model of the \
-                         configuration has no linear layer that transformers calls so",
+                         configuration has no {kind} that transformers calls so",
                         folder.display()
                     ),
-                    "Give a configuration of the model that the adapter was trained on; one of an \
-                     embedding or a convolution, merge with PEFT's merge_and_unload",
+                    next,
                 )
             })?;
             if let Some(other) = modules.insert(path, module.clone()) {
@@ -96,6 +89,7 @@ impl PeftFolder {
             path: folder.to_owned(),
             adapter,
             modules,
+            saved,
             head,
             hashes,
         })
@@ -143,6 +137,8 @@ impl PeftFolder {
         } else if adapters.contains_key("head.weight") {
             replaced.push("the head: it begins as in a new run".to_owned());
         }
+        // That they are trained is what the section was checked for.
+        adapters.extend(self.saved);
         let (_, mut layers, _) = self.adapter.into_parts();
         for (path, module) in self.modules {
             let layer = layers.remove(&module).expect("a layer for each module");
@@ -167,6 +163,49 @@ impl PeftFolder {
     pub(super) fn paths(&self) -> BTreeSet<&str> {
         self.modules.keys().map(String::as_str).collect()
     }
+}
+
+const MERGE: &str =
+    "Merge the adapter with PEFT's merge_and_unload, and begin with the merged weights";
+const ANOTHER_MODEL: &str = "Give a configuration of the model that the adapter was trained on";
+
+/// The tensors that an adapter brings along, as a run of `model` has them.
+fn saved(
+    folder: &Path,
+    adapter: &PeftAdapter,
+    model: &PublishedModel,
+) -> Result<BTreeMap<String, TensorData>, CliError> {
+    let refuse = |name: &str, why: &str| {
+        CliError::input(
+            format!(
+                "{}: the adapter brings `{name}` along, which takes the place of the base's \
+                 (modules_to_save, or an embedding that is adapted){why}",
+                folder.display()
+            ),
+            MERGE,
+        )
+    };
+    let mut saved = BTreeMap::new();
+    for (name, tensor) in adapter.saved() {
+        let module = name.rsplit_once('.').map(|(module, _)| module);
+        if module.is_some_and(|module| adapter.layers().contains_key(module)) {
+            return Err(refuse(name, ", of a layer that has an adapter besides"));
+        }
+        let (path, data) = model.tensor_of(name, tensor).ok_or_else(|| {
+            let shape = tensor.shape();
+            refuse(
+                name,
+                &format!(
+                    ", and the model of the configuration has no tensor of the shape {shape:?} \
+                     that transformers calls so"
+                ),
+            )
+        })?;
+        if saved.insert(path.clone(), data).is_some() {
+            return Err(refuse(name, &format!(", and so does another, for {path}")));
+        }
+    }
+    Ok(saved)
 }
 
 /// Those of an adapter here.

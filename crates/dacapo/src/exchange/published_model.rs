@@ -1,6 +1,8 @@
 use std::path::Path;
 
+use burn::tensor::TensorData;
 use dacapo_models::{Architecture, BertConfig, ClipConfig};
+use dacapo_peft::{LayerKind, Tensor};
 
 use crate::{
     CliError,
@@ -70,15 +72,35 @@ impl PublishedModel {
         }
     }
 
-    /// The run's path of the linear layer that transformers calls `module`.
-    pub(crate) fn path_of(&self, module: &str) -> Option<String> {
+    /// The run's path of the layer of this kind that transformers calls `module`.
+    pub(crate) fn path_of(&self, module: &str, kind: &LayerKind) -> Option<String> {
+        let (architecture, module) = (self.architecture(), self.own_name(module));
+        let path = match kind {
+            LayerKind::Linear => architecture.path_of_hugging_face(module),
+            LayerKind::Conv { kernel } => {
+                architecture.path_of_hugging_face_convolution(module, kernel)
+            }
+            LayerKind::Embedding => None,
+        };
+        path.map(|path| format!("{}{path}", self.prefix()))
+    }
+
+    /// The run's path of the tensor that transformers calls `name`, and its values as a run has them;
+    /// nothing if the model has none of this name and shape.
+    pub(crate) fn tensor_of(&self, name: &str, tensor: &Tensor) -> Option<(String, TensorData)> {
+        let (name, values) = (self.own_name(name), tensor.values().to_vec());
+        let (path, data) = self
+            .architecture()
+            .from_hugging_face(name, tensor.shape(), values)?;
+        Some((format!("{}{path}", self.prefix()), data))
+    }
+
+    /// A name without that of the larger model that it may be within.
+    fn own_name<'a>(&self, name: &'a str) -> &'a str {
         let own = match self {
             Self::Clip(_) => None,
-            Self::Bert(_) => WITHIN.iter().find_map(|prefix| module.strip_prefix(prefix)),
+            Self::Bert(_) => WITHIN.iter().find_map(|prefix| name.strip_prefix(prefix)),
         };
-        let path = self
-            .architecture()
-            .path_of_hugging_face(own.unwrap_or(module));
-        path.map(|path| format!("{}{path}", self.prefix()))
+        own.unwrap_or(name)
     }
 }

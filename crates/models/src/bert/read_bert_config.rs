@@ -35,8 +35,8 @@ const SAME: [(&str, &[&str]); 9] = [
 /// # Errors
 /// [`ModelsError::ConfigFile`] for a file that cannot be read, lacks a size, or tells of another
 /// model than [`Bert`](super::Bert) is: another `model_type` than `bert`, another `hidden_act` than
-/// `gelu`, other positions than absolute ones, a decoder, pruned heads, quantised weights.
-/// [`ModelsError::Config`] for sizes that do not fit together.
+/// `gelu`, other positions than absolute ones, a decoder, pruned heads, quantised weights; or whose
+/// sizes are out of range or do not fit together.
 pub fn read_bert_config(path: &Path) -> Result<BertConfig, ModelsError> {
     let path = match path.is_dir() {
         true => &path.join("config.json"),
@@ -56,18 +56,40 @@ pub fn read_bert_config(path: &Path) -> Result<BertConfig, ModelsError> {
         keys.require(key, values)?;
     }
     let config = BertConfig {
-        vocabulary: keys.size("vocab_size")?,
-        context: keys.size("max_position_embeddings")?,
-        types: keys.size("type_vocab_size")?,
-        d_model: keys.size("hidden_size")?,
-        blocks: keys.size("num_hidden_layers")?,
-        heads: keys.size("num_attention_heads")?,
-        d_mlp: keys.size("intermediate_size")?,
-        eps: keys.number("layer_norm_eps")?,
+        vocabulary: keys.size(published("vocabulary"))?,
+        context: keys.size(published("context"))?,
+        types: keys.size(published("types"))?,
+        d_model: keys.size(published("d_model"))?,
+        blocks: keys.size(published("blocks"))?,
+        heads: keys.size(published("heads"))?,
+        d_mlp: keys.size(published("d_mlp"))?,
+        eps: keys.number(published("eps"))?,
         dropout: 0.0,
     };
-    config.validate()?;
+    config.validate().map_err(|error| match error {
+        ModelsError::Config {
+            key,
+            expected,
+            found,
+        } => refuse(&format!("`{}`: {expected}", published(key)), found),
+        other => other,
+    })?;
     Ok(config)
+}
+
+/// What Hugging Face calls a setting of [`BertConfig`].
+fn published(key: &'static str) -> &'static str {
+    match key {
+        "vocabulary" => "vocab_size",
+        "context" => "max_position_embeddings",
+        "types" => "type_vocab_size",
+        "d_model" => "hidden_size",
+        "blocks" => "num_hidden_layers",
+        "heads" => "num_attention_heads",
+        "d_mlp" => "intermediate_size",
+        "eps" => "layer_norm_eps",
+        other => other,
+    }
 }
 
 struct Keys<'a> {

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use burn::tensor::TensorData;
+
 use super::{Sources, Take, TensorRule};
 use crate::{BertConfig, ClipConfig, ModelsError, bert, clip};
 
@@ -46,14 +48,75 @@ impl Architecture<'_> {
         without_weight(&rule.ours)
     }
 
-    /// The weights that are those of linear layers here and in transformers.
-    fn linears(self) -> impl Iterator<Item = TensorRule> {
-        let rules = match self {
+    /// What transformers' `CLIPModel` calls the linear layer at this stable path that is a convolution
+    /// there, and the size of its kernel. No pixel lies under two places of the kernel: weights, and
+    /// adapters, are the same numbers in the same order.
+    pub fn hugging_face_convolution(self, path: &str) -> Option<(String, Vec<usize>)> {
+        let weight = format!("{path}.weight");
+        let rule = self.convolutions().find(|rule| rule.ours == weight)?;
+        Some((
+            without_weight(&rule.source)?,
+            rule.source_shape[2..].to_vec(),
+        ))
+    }
+
+    /// The stable path of the convolution that transformers calls `module`, if its kernel is of this
+    /// size: the inverse of [`hugging_face_convolution`](Self::hugging_face_convolution).
+    pub fn path_of_hugging_face_convolution(
+        self,
+        module: &str,
+        kernel: &[usize],
+    ) -> Option<String> {
+        let weight = format!("{module}.weight");
+        let mut rules = self.convolutions();
+        let rule = rules.find(|rule| rule.source == weight && rule.source_shape[2..] == *kernel)?;
+        without_weight(&rule.ours)
+    }
+
+    /// The tensor that transformers calls `name`, of this shape there, by its stable path and as it is
+    /// here.
+    ///
+    /// `None` if there is none of this name and shape, or if only a part of it is here, as of a BERT's
+    /// `token_type_embeddings`.
+    ///
+    /// # Panics
+    /// If there are not as many values as the shape has.
+    pub fn from_hugging_face(
+        self,
+        name: &str,
+        shape: &[usize],
+        values: Vec<f32>,
+    ) -> Option<(String, TensorData)> {
+        let mut rules = self.rules().into_iter();
+        let rule = rules.find(|rule| rule.source == name && rule.source_shape == *shape)?;
+        match rule.take {
+            Take::All | Take::Turned => {
+                let data = TensorData::new(rule.apply(values), rule.shape.clone());
+                Some((rule.ours, data))
+            }
+            Take::First | Take::Third(_) | Take::ThirdTurned(_) => None,
+        }
+    }
+
+    /// Of its tensors as transformers has them.
+    fn rules(self) -> Vec<TensorRule> {
+        match self {
             Self::Bert(config) => bert::weights::hugging_face_rules(config),
             Self::Clip(config) => clip::weights::hugging_face_rules(config),
-        };
+        }
+    }
+
+    /// The weights that are those of linear layers here and in transformers.
+    fn linears(self) -> impl Iterator<Item = TensorRule> {
         let linear = |rule: &TensorRule| rule.take == Take::Turned && rule.source_shape.len() == 2;
-        rules.into_iter().filter(linear)
+        self.rules().into_iter().filter(linear)
+    }
+
+    /// Those of linear layers here and of convolutions in transformers.
+    fn convolutions(self) -> impl Iterator<Item = TensorRule> {
+        let convolution =
+            |rule: &TensorRule| rule.take == Take::Turned && rule.source_shape.len() == 4;
+        self.rules().into_iter().filter(convolution)
     }
 
     pub(super) fn validate(self) -> Result<(), ModelsError> {
