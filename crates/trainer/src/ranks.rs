@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use crate::{Communicator, TrainerError};
+use crate::{Communicator, CommunicatorError, TrainerError};
 
 /// What a message ends with: behind the content, so that none is copied to add or take it.
 const FINE: u8 = 0;
@@ -65,6 +65,9 @@ impl Ranks {
         let Some(group) = &self.0 else {
             return Ok(vec![message]);
         };
+        if group.over.load(Ordering::Relaxed) {
+            return Err(group.unreachable(what, "this run has ended with an error".into()));
+        }
         let mut messages = group.send(FINE, what, message).inspect_err(|_| {
             group.over.store(true, Ordering::Relaxed);
         })?;
@@ -78,14 +81,14 @@ impl Ranks {
                 }
             };
             let (kind, place, message) = open(frame)
-                .ok_or_else(|| failed("it sent what is no message of dacapo".to_owned()))?;
+                .ok_or_else(|| failed("it sent what is no message of dacapo.".to_owned()))?;
             if kind == FAILED {
                 return Err(failed(String::from_utf8_lossy(message).into_owned()));
             }
             if place != what.as_bytes() {
                 let place = String::from_utf8_lossy(place);
                 return Err(failed(format!(
-                    "it sent its {place} where its {what} was expected"
+                    "it sent its {place} where its {what} was expected."
                 )));
             }
             let length = message.len();
@@ -120,19 +123,22 @@ impl Group {
         let place = u8::try_from(what.len()).expect("the name of an exchange is short");
         frame.extend_from_slice(what.as_bytes());
         frame.extend_from_slice(&[place, kind]);
-        let size = self.communicator.size();
-        let unreachable = |source| TrainerError::Communication {
+        let frames = self.communicator.all_gather(&frame);
+        let frames = frames.map_err(|error| self.unreachable(what, error))?;
+        match frames.len() == self.communicator.size() {
+            true => Ok(frames),
+            false => {
+                Err(self.unreachable(what, format!("{} messages arrived", frames.len()).into()))
+            }
+        }
+    }
+
+    fn unreachable(&self, what: &str, source: CommunicatorError) -> TrainerError {
+        TrainerError::Communication {
             what: what.to_owned(),
             rank: self.communicator.rank(),
-            size,
+            size: self.communicator.size(),
             source,
-        };
-        let frames = self.communicator.all_gather(&frame).map_err(unreachable)?;
-        match frames.len() == size {
-            true => Ok(frames),
-            false => Err(unreachable(
-                format!("{} messages arrived", frames.len()).into(),
-            )),
         }
     }
 }

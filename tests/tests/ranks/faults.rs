@@ -401,6 +401,11 @@ fn messages_of_different_places_are_mixed_up() {
             .expect_err("not the same");
         // It is over: no further message, whatever is asked.
         ranks.fail(&error);
+        let again = ranks.exchange(what, Vec::new()).expect_err("it is over");
+        assert!(
+            matches!(again, TrainerError::Communication { .. }),
+            "{again}"
+        );
         error.to_string()
     });
     assert!(

@@ -105,11 +105,6 @@ impl Mpi {
                 Err(pending) => request = pending,
             }
             let waited = started.elapsed();
-            if waited < eager {
-                // Elsewhere there may be no other processor for the others.
-                thread::yield_now();
-                continue;
-            }
             if self.signals.stop() == Some(StopReason::Terminate) {
                 // A launcher that ends all ranks lets them finish the step in progress; one that has
                 // lost a rank kills the others, for whom this is the last that one hears of them.
@@ -130,7 +125,11 @@ impl Mpi {
                 ));
                 SimpleCommunicator::world().abort(super::super::exit_code::ERROR);
             }
-            thread::sleep(PAUSE);
+            match waited < eager {
+                // There may be no other processor for the others.
+                true => thread::yield_now(),
+                false => thread::sleep(PAUSE),
+            }
         }
     }
 
