@@ -167,6 +167,37 @@ fn failure_of_one_process_is_not_told_by_all() {
 }
 
 #[test]
+fn failure_after_the_last_step_is_waited_for() {
+    let sandbox = sandbox!();
+    let mut args = settings()
+        .set("train.epochs", 20)
+        .set("early_stopping.enabled", false)
+        .train("run");
+    args[0] = "pretrain".to_owned();
+    args.extend(["--save", "base"].map(str::to_owned));
+    let Some(mut command) = mpirun(&sandbox, 2, &args) else {
+        return;
+    };
+    let running = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    wait_for_checkpoint(&sandbox.path("run"));
+    // Where the base is to be saved in the end.
+    std::fs::create_dir(sandbox.path("base")).expect("a folder can be made");
+    let ended = running.wait_with_output().expect("ends");
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        said.contains("rank 1 of 2: rank 0 of 2 has failed"),
+        "{said}"
+    );
+    let latest = sandbox.latest("run").run.global_step;
+    assert_eq!(latest, 140, "the run itself is complete");
+}
+
+#[test]
 fn processes_with_other_settings_train_together() {
     let sandbox = sandbox!();
     let mut command = mpirun(&sandbox, 1, &settings().train("run"));

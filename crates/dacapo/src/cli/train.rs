@@ -182,13 +182,19 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan<'_>, device: &B::Device) -> Res
     };
     plan.launch.join(job.trainer_mut(), &plan.config)?;
     job.keep_prefix(&plan.prefix);
-    if plan.launch.ranks.is_first() {
-        return lead(&plan, folder, job, earlier);
-    }
-    let mut observer = RankObserver::listen()?;
-    follow(job.trainer_mut(), plan.stop_after, &mut observer)?;
-    reports(&plan.launch.ranks, plan.launch.report())?;
-    Ok(0)
+    let ranks = &plan.launch.ranks;
+    let code = match ranks.is_first() {
+        true => lead(&plan, folder, job, earlier)?,
+        false => {
+            let mut observer = RankObserver::listen()?;
+            follow(job.trainer_mut(), plan.stop_after, &mut observer)?;
+            reports(ranks, plan.launch.report())?;
+            0
+        }
+    };
+    // Nobody leaves before the first rank has judged the run and told of it.
+    ranks.exchange("end of the program", Vec::new())?;
+    Ok(code)
 }
 
 /// What the one process of a run does, or the first of several.

@@ -33,7 +33,7 @@ impl FromStr for DeviceName {
             text => text.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
         };
         index.map(Self::Cuda).ok_or_else(|| {
-            format!("{text:?} is no device; use cpu, cuda:N (for example cuda:0) or cuda:local")
+            format!("{text:?} is no device; use cpu or cuda:N, for example cuda:0, or cuda:local")
         })
     }
 }
