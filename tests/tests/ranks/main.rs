@@ -2,6 +2,7 @@
 
 mod bits;
 mod faults;
+mod joining;
 #[cfg(feature = "mpi")]
 mod launched;
 mod on_ranks;

@@ -37,6 +37,7 @@ mod run_checkpoint;
 mod run_dir;
 mod signals;
 mod stand_ins;
+mod stored;
 mod summary;
 mod sweep;
 mod sweep_table;

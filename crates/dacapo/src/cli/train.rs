@@ -1,8 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use burn::tensor::backend::AutodiffBackend;
 use dacapo_trainer::{
-    Info, Observer, Outcome, Ranks, RunFolder, StopReason, Task, TrainerRecord, follow, run,
+    Info, Observer, Outcome, RunFolder, StopReason, Task, TrainerRecord, follow, run,
 };
 use serde_json::json;
 
@@ -17,12 +16,13 @@ use super::{
     output::{print, print_json},
     rank_observer::RankObserver,
     run_dir,
+    stored::{stored, stored_on_all},
     summary::{Summary, announcement},
 };
 use crate::{
     CliError,
     clip_hba::no_base,
-    compute::{Compute, Cpu, DeviceName},
+    compute::{Compute, DeviceName},
     config::{ModelKind, RunConfig, load_config},
     job::Job,
     prefix_keeping::PrefixKeeping,
@@ -333,49 +333,6 @@ pub(super) fn keeping(local_size: usize, keep: bool, folder: Option<PathBuf>) ->
     }
 }
 
-/// The configuration and the latest state of the run in this folder, which agree.
-fn stored(folder: &RunFolder) -> Result<(RunConfig, TrainerRecord), CliError> {
-    let config = run_dir::read_config(folder.root())?;
-    let latest = folder.load_latest()?;
-    let record = latest.ok_or_else(|| no_checkpoint(folder.root()))?;
-    run_dir::check_unchanged(&config, &record.run.config)?;
-    Ok((config, record))
-}
-
-/// The same for every rank: the first reads it and hands it to the others, which need not see its disk.
-/// The folder is held by the first.
-fn stored_on_all(
-    ranks: &Ranks,
-    root: &Path,
-) -> Result<(Option<RunFolder>, RunConfig, TrainerRecord), CliError> {
-    if ranks.size() == 1 {
-        let folder = run_dir::open(root)?;
-        let (config, record) = stored(&folder)?;
-        return Ok((Some(folder), config, record));
-    }
-    let (mut own, mut message) = (None, Vec::new());
-    if ranks.is_first() {
-        let folder = run_dir::open(root)?;
-        let (config, record) = stored(&folder)?;
-        let payload = record.to_payload::<<Cpu as AutodiffBackend>::InnerBackend>()?;
-        let text = run_dir::config_text(&config)?;
-        message = rmp_serde::to_vec(&(text, payload)).expect("plain data");
-        own = Some(folder);
-    }
-    let message = ranks.from_first("checkpoint", message)?;
-    let unreadable = |error: &dyn std::fmt::Display| {
-        CliError::input(
-            format!("the first rank's checkpoint cannot be read: {error}"),
-            "Start every rank with the same program",
-        )
-    };
-    let (text, payload): (String, Vec<u8>) =
-        rmp_serde::from_slice(&message).map_err(|error| unreadable(&error))?;
-    let config = toml::from_str(&text).map_err(|error| unreadable(&error))?;
-    let record = TrainerRecord::from_payload(root, &payload)?;
-    Ok((own, config, record))
-}
-
 /// Refuses now what could not be written when the run ends.
 fn check_save(path: &Path, kind: ModelKind) -> Result<(), CliError> {
     if matches!(kind, ModelKind::Clip | ModelKind::Bert) {
@@ -394,11 +351,4 @@ fn check_save(path: &Path, kind: ModelKind) -> Result<(), CliError> {
         )),
         _ => Ok(()),
     }
-}
-
-fn no_checkpoint(root: &Path) -> CliError {
-    CliError::input(
-        format!("{} holds no checkpoint to resume from", root.display()),
-        "Start the run anew with `dacapo train --out` and another folder",
-    )
 }
