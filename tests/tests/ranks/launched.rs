@@ -28,9 +28,12 @@ fn mpirun(sandbox: &Sandbox, size: usize, args: &[String]) -> Option<Command> {
         };
     }
     command
-        // More ranks than processors, and tests as root in a container; Open MPI alone asks.
+        // More ranks than processors, and tests as root in a container; Open MPI alone asks, as of
+        // version 5 by other names.
         .env("OMPI_MCA_rmaps_base_oversubscribe", "1")
         .env("OMPI_MCA_hwloc_base_binding_policy", "none")
+        .env("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe")
+        .env("PRTE_MCA_hwloc_default_binding_policy", "none")
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
         .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
         .current_dir(sandbox.root())
