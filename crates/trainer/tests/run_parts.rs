@@ -315,3 +315,18 @@ fn closure_misses_an_event() {
     run(&mut trainer, &folder, &policy, None, &mut observer).expect("runs");
     assert_eq!((steps, epochs, files), (20, 4, 5));
 }
+
+#[test]
+fn hash_of_settings_changed_between_versions() {
+    // As it was before there were virtual shards: an author's runs from then can be resumed.
+    let settings = TrainerSettings::new(4, 2);
+    assert_eq!(
+        settings.shared_hash(),
+        "65414535bc4f620d23354e5cb82ed211f207ce1b916d524525cb94e2fc674ce8"
+    );
+    let sharded = TrainerSettings {
+        virtual_shards: 2,
+        ..settings.clone()
+    };
+    assert_ne!(sharded.shared_hash(), settings.shared_hash());
+}
