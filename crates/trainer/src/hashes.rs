@@ -29,7 +29,8 @@ pub fn base_hash<B: Backend, M: Module<B>>(model: &M, is_frozen: impl Fn(&str) -
     hash_all(&hashes(model, is_frozen))
 }
 
-fn hashes<B: Backend, M: Module<B>>(
+/// A hash of every tensor that is selected.
+pub(crate) fn hashes<B: Backend, M: Module<B>>(
     model: &M,
     select: impl Fn(&str) -> bool,
 ) -> BTreeMap<String, blake3::Hash> {
@@ -39,7 +40,7 @@ fn hashes<B: Backend, M: Module<B>>(
         .collect()
 }
 
-pub(crate) fn hash_tensor(data: &TensorData) -> blake3::Hash {
+fn hash_tensor(data: &TensorData) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{:?}", data.dtype).as_bytes());
     for dim in data.shape.iter() {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use burn::tensor::backend::AutodiffBackend;
+use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 
 use crate::{
     Info, Ranks, Task, Trainer, TrainerError, TrainerRecord,
-    hashes::{hash_all, hash_tensor},
+    hashes::{hash_all, hashes},
     payload::payload_tree,
 };
 
@@ -116,11 +116,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         if self.ranks.size() == 1 {
             return Ok(());
         }
-        let adapters = self.adapters().into_iter();
-        let adapters: BTreeMap<_, _> = adapters
-            .map(|(path, data)| (path, hash_tensor(&data)))
-            .collect();
-        let mut own = hash_all(&adapters);
+        let trained = hashes(&self.model.valid(), |path| {
+            self.trainable_paths.contains(path)
+        });
+        let mut own = hash_all(&trained);
         for (name, value) in metrics {
             own.push_str(&format!(", {name} {value:?}"));
         }

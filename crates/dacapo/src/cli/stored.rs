@@ -23,21 +23,23 @@ pub(super) fn stored_on_all(
     ranks: &Ranks,
     root: &Path,
 ) -> Result<(Option<RunFolder>, RunConfig, TrainerRecord), CliError> {
-    if ranks.size() == 1 {
-        let folder = run_dir::open(root)?;
-        let (config, record) = stored(&folder)?;
-        return Ok((Some(folder), config, record));
-    }
-    let (mut own, mut message) = (None, Vec::new());
+    let (mut held, mut message) = (None, Vec::new());
     if ranks.is_first() {
         let folder = run_dir::open(root)?;
         let (config, record) = stored(&folder)?;
-        let payload = record.to_payload::<<Cpu as AutodiffBackend>::InnerBackend>()?;
-        let text = run_dir::config_text(&config)?;
-        message = rmp_serde::to_vec(&(text, payload)).expect("plain data");
-        own = Some(folder);
+        if ranks.size() > 1 {
+            let payload = record
+                .clone()
+                .to_payload::<<Cpu as AutodiffBackend>::InnerBackend>()?;
+            let text = run_dir::config_text(&config)?;
+            message = rmp_serde::to_vec(&(text, payload)).expect("plain data");
+        }
+        held = Some((Some(folder), config, record));
     }
     let message = ranks.from_first("checkpoint", message)?;
+    if let Some(held) = held {
+        return Ok(held);
+    }
     let unreadable = |error: &dyn std::fmt::Display| {
         CliError::input(
             format!("the first rank's checkpoint cannot be read: {error}"),
@@ -48,7 +50,7 @@ pub(super) fn stored_on_all(
         rmp_serde::from_slice(&message).map_err(|error| unreadable(&error))?;
     let config = toml::from_str(&text).map_err(|error| unreadable(&error))?;
     let record = TrainerRecord::from_payload(root, &payload)?;
-    Ok((own, config, record))
+    Ok((None, config, record))
 }
 
 fn no_checkpoint(root: &Path) -> CliError {

@@ -9,7 +9,7 @@ use super::{
     args::{PretrainArgs, ResumeArgs, TrainArgs},
     exit_code::{INTERRUPTED, TERMINATED},
     host_memory::half_of_what_is_free,
-    launch::{Launch, reports},
+    launch::Launch,
     observer::RunObserver,
     on_device::{OnDevice, on_device},
     on_job::{OnJob, on_job},
@@ -37,21 +37,19 @@ struct Plan<'a> {
     device: DeviceName,
     kernel_cache: bool,
     prefix: PrefixKeeping,
-    start: Start,
+    /// What is gone on with; a new run if there is nothing.
+    resume: Option<Resume>,
     stop_after: Option<u64>,
     json: bool,
     /// Where to save the best model as a base.
     save: Option<PathBuf>,
 }
 
-enum Start {
-    New,
-    Resume {
-        /// Of the rank that writes.
-        folder: Option<RunFolder>,
-        record: Box<TrainerRecord>,
-        allow_identity_change: bool,
-    },
+struct Resume {
+    /// Of the rank that writes.
+    folder: Option<RunFolder>,
+    record: TrainerRecord,
+    allow_identity_change: bool,
 }
 
 pub(crate) fn train(args: &TrainArgs) -> Result<i32, CliError> {
@@ -94,7 +92,7 @@ fn new_run(
                 !args.no_prefix_cache,
                 args.prefix_folder.clone(),
             ),
-            start: Start::New,
+            resume: None,
             stop_after: args.stop_after_step,
             json: args.json,
             save,
@@ -128,11 +126,11 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<i32, CliError> {
                 !args.no_prefix_cache,
                 args.prefix_folder.clone(),
             ),
-            start: Start::Resume {
+            resume: Some(Resume {
                 folder,
-                record: Box::new(record),
+                record,
                 allow_identity_change: args.allow_identity_change,
-            },
+            }),
             stop_after: args.stop_after_step,
             json: args.json,
             save: args.save.clone(),
@@ -165,18 +163,18 @@ impl OnJob for Plan<'_> {
 }
 
 fn execute<B: Compute, J: Job<B>>(mut plan: Plan<'_>, device: &B::Device) -> Result<i32, CliError> {
-    let (folder, mut job, earlier) = match std::mem::replace(&mut plan.start, Start::New) {
-        Start::New => {
+    let (folder, mut job, earlier) = match plan.resume.take() {
+        None => {
             let job = J::start(&mut plan.config, device)?;
             (None, job, Info::default())
         }
-        Start::Resume {
+        Some(Resume {
             folder,
             record,
             allow_identity_change,
-        } => {
+        }) => {
             let earlier = record.info.clone();
-            let job = J::resume(&plan.config, device, *record, allow_identity_change)?;
+            let job = J::resume(&plan.config, device, record, allow_identity_change)?;
             (folder, job, earlier)
         }
     };
@@ -188,7 +186,7 @@ fn execute<B: Compute, J: Job<B>>(mut plan: Plan<'_>, device: &B::Device) -> Res
         false => {
             let mut observer = RankObserver::listen()?;
             follow(job.trainer_mut(), plan.stop_after, &mut observer)?;
-            reports(ranks, plan.launch.report())?;
+            plan.launch.reports()?;
             0
         }
     };
@@ -245,7 +243,7 @@ fn lead<B: Compute, J: Job<B>>(
     );
     observer.finish();
     let outcome = outcome?;
-    let ranks = reports(&plan.launch.ranks, plan.launch.report())?;
+    let ranks = plan.launch.reports()?;
     let ended =
         json!({ "event": "end", "outcome": format!("{outcome:?}"), "step": trainer.global_step() });
     observer.note(&ended)?;

@@ -11,7 +11,7 @@ use serde_json::json;
 #[cfg(feature = "mpi")]
 use std::sync::Arc;
 
-pub(crate) use report::{RankReport, reports};
+pub(crate) use report::RankReport;
 
 use super::{args::RankArgs, run_dir::changes};
 use crate::{CliError, config::RunConfig};
@@ -89,8 +89,10 @@ impl Launch {
         if self.ranks.size() == 1 {
             return Ok(());
         }
-        let program = std::env::current_exe().and_then(std::fs::read);
-        let program = program.map_err(|error| {
+        let mut program = blake3::Hasher::new();
+        let file = std::env::current_exe().and_then(std::fs::File::open);
+        let hashed = file.and_then(|file| program.update_reader(file).map(|_| ()));
+        hashed.map_err(|error| {
             CliError::input(
                 format!(
                     "this program's own file, which the ranks compare, cannot be read: {error}"
@@ -100,20 +102,24 @@ impl Launch {
         })?;
         // Key by key, so that the one that differs is named.
         let settings = changes(&json!({}), &config.shared_json());
-        let mut facts = vec![("program", blake3::hash(&program).to_hex().to_string())];
+        let mut facts = vec![("program", program.finalize().to_hex().to_string())];
         for SettingChange { key, to, .. } in &settings {
             facts.push((key, to.clone()));
         }
         Ok(trainer.join(self.ranks.clone(), &facts, self.mixed_devices)?)
     }
 
-    /// What this process has sent and received so far, and how long it has waited for that.
-    pub(crate) fn report(&self) -> RankReport {
-        #[cfg(feature = "mpi")]
-        if let Some(mpi) = &self.mpi {
-            return RankReport::now(mpi.traffic());
+    /// What every rank has sent and received so far, and how long it has waited for that, on all of
+    /// them; nothing where there is one.
+    pub(crate) fn reports(&self) -> Result<Vec<RankReport>, CliError> {
+        if self.ranks.size() == 1 {
+            return Ok(Vec::new());
         }
-        RankReport::now(Default::default())
+        #[cfg(feature = "mpi")]
+        let traffic = self.mpi.as_ref().map(|mpi| mpi.traffic());
+        #[cfg(not(feature = "mpi"))]
+        let traffic = None;
+        RankReport::now(traffic.unwrap_or_default()).exchanged(&self.ranks)
     }
 
     /// Tells the other processes that this one ends with `error`, and names it in that error.

@@ -35,24 +35,21 @@ impl RankReport {
             peak_bytes: peak_kib(&status).unwrap_or(0) * 1024,
         }
     }
-}
 
-/// Of every rank, on all of them; nothing where there is one.
-pub(crate) fn reports(ranks: &Ranks, own: RankReport) -> Result<Vec<RankReport>, CliError> {
-    if ranks.size() == 1 {
-        return Ok(Vec::new());
+    /// This rank's and the others', by rank.
+    pub(super) fn exchanged(self, ranks: &Ranks) -> Result<Vec<Self>, CliError> {
+        let own = serde_json::to_vec(&self).expect("plain data");
+        let messages = ranks.exchange("report", own)?.into_iter();
+        let read = messages.map(|message| {
+            serde_json::from_slice(&message).map_err(|error| {
+                CliError::input(
+                    format!("a rank's report cannot be read: {error}"),
+                    "The run itself is complete; start every rank with the same program",
+                )
+            })
+        });
+        read.collect()
     }
-    let own = serde_json::to_vec(&own).expect("plain data");
-    let messages = ranks.exchange("report", own)?.into_iter();
-    let read = messages.map(|message| {
-        serde_json::from_slice(&message).map_err(|error| {
-            CliError::input(
-                format!("a rank's report cannot be read: {error}"),
-                "The run itself is complete; start every rank with the same program",
-            )
-        })
-    });
-    read.collect()
 }
 
 /// The line `VmHWM:    1234 kB`.
