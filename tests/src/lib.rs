@@ -11,6 +11,7 @@
 mod adamw;
 mod comparison;
 mod finished;
+mod golden_clip;
 mod sandbox;
 mod settings;
 mod things_tables;
@@ -19,6 +20,7 @@ mod thread_group;
 pub use adamw::{adamw, adamw_config};
 pub use comparison::{assert_same_run, compare_runs};
 pub use finished::Finished;
+pub use golden_clip::GOLDEN_CLIP_SIZES;
 pub use sandbox::Sandbox;
 pub use settings::Settings;
 pub use things_tables::{dissimilarities, target_table};

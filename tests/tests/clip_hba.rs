@@ -7,7 +7,7 @@ use std::{
 };
 
 use dacapo::pth::PthFile;
-use dacapo_tests::{Sandbox, dissimilarities, sandbox, target_table};
+use dacapo_tests::{GOLDEN_CLIP_SIZES, Sandbox, dissimilarities, sandbox, target_table};
 
 /// A table of so many images from `first` on.
 fn table(first: usize, count: usize) -> String {
@@ -39,15 +39,7 @@ targets = "{targets}"
 rsa_targets = "{}"
 rsa_rdm = "{}"
 {clip}
-[clip.sizes]
-image_size = 28
-patch_size = 14
-vision = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-text = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-vocabulary = 594
-context = 48
-d_embed = 12
-[adapt]
+{GOLDEN_CLIP_SIZES}[adapt]
 flavour = "clip-hba"
 rank = 4
 alpha = 16.0

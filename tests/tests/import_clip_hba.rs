@@ -11,7 +11,7 @@ use dacapo::{
     pth::{Dict, Dtype, Key, PthFile, Tensor, Value, to_bytes},
     trainer::{TrainerRecord, history_csv},
 };
-use dacapo_tests::{Finished, Sandbox, sandbox};
+use dacapo_tests::{Finished, GOLDEN_CLIP_SIZES, Sandbox, sandbox};
 
 /// Largest distance to PyTorch's adapters after four more steps, relative to the largest value
 /// of a tensor.
@@ -39,15 +39,7 @@ merges = "{golden}/../../../crates/models/tests/golden/clip_merges.txt"
 prompts = "{golden}/prompts.txt"
 images = "{golden}/images"
 targets = "{golden}/targets.csv"
-[clip.sizes]
-image_size = 28
-patch_size = 14
-vision = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-text = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-vocabulary = 594
-context = 48
-d_embed = 12
-[adapt]
+{GOLDEN_CLIP_SIZES}[adapt]
 flavour = "clip-hba"
 rank = 4
 alpha = 16.0

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dacapo_tests::{Sandbox, sandbox};
+use dacapo_tests::{GOLDEN_CLIP_SIZES, Sandbox, sandbox};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::json;
 
@@ -129,15 +129,7 @@ merges = "{merges}"
 prompts = "{data}/prompts.txt"
 images = "{data}/images"
 targets = "{data}/targets.csv"
-[clip.sizes]
-image_size = 28
-patch_size = 14
-vision = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-text = {{ d_model = 16, blocks = 2, heads = 2, d_mlp = 32 }}
-vocabulary = 594
-context = 48
-d_embed = 12
-"#
+{GOLDEN_CLIP_SIZES}"#
                 )
             }
         };
