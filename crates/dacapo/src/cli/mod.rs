@@ -45,8 +45,6 @@ mod tensor_board;
 mod train;
 mod verify;
 
-use std::io::Write;
-
 use clap::Parser;
 
 use args::{Cli, Command};
@@ -74,8 +72,7 @@ pub fn main() -> i32 {
         .init();
     let result = several(&cli.command).and_then(|()| run(&cli.command));
     result.unwrap_or_else(|error| {
-        // `eprintln!` would panic where nobody reads standard error any more.
-        let _ = writeln!(std::io::stderr(), "dacapo: {error}");
+        output::complain(&error.to_string());
         exit_code::ERROR
     })
 }

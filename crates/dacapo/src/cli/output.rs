@@ -18,3 +18,9 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
     print(&format!("{value:#}\n"))
 }
+
+/// Writes an error to standard error, in one piece: several ranks may write to the same one.
+pub(crate) fn complain(error: &str) {
+    // `eprintln!` would panic where nobody reads standard error any more, and tear the text.
+    let _ = std::io::stderr().write_all(format!("dacapo: {error}\n").as_bytes());
+}

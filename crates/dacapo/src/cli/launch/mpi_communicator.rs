@@ -1,7 +1,6 @@
 //! Ranks over MPI.
 
 use std::{
-    io::Write,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +19,10 @@ use mpi::{
     topology::{Communicator as _, SimpleCommunicator},
 };
 
-use super::{super::signals::Signals, report::Traffic};
+use super::{
+    super::{output::complain, signals::Signals},
+    report::Traffic,
+};
 use crate::CliError;
 
 /// How long a rank asks without a pause whether all others have come to an exchange.
@@ -135,8 +137,7 @@ impl Mpi {
 
     fn tell(&self, what: &str) {
         let (rank, size) = (self.rank, self.size);
-        // Nobody may be listening any more.
-        let _ = writeln!(std::io::stderr(), "dacapo: rank {rank} of {size}: {what}.");
+        complain(&format!("rank {rank} of {size}: {what}."));
     }
 }
 
