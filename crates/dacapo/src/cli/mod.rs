@@ -72,7 +72,10 @@ pub fn main() -> i32 {
         .init();
     let result = several(&cli.command).and_then(|()| run(&cli.command));
     result.unwrap_or_else(|error| {
-        output::complain(&error.to_string());
+        // A rank's has been told, while the others were there.
+        if !matches!(error, CliError::Rank { .. }) {
+            output::complain(&error.to_string());
+        }
         exit_code::ERROR
     })
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub(crate) use report::RankReport;
 
-use super::{args::RankArgs, run_dir::changes};
+use super::{args::RankArgs, output::complain, run_dir::changes};
 use crate::{CliError, config::RunConfig};
 
 /// The processes of this command.
@@ -125,14 +125,18 @@ impl Launch {
     /// Tells the other processes that this one ends with `error`, and names it in that error.
     pub(crate) fn failed(&self, error: CliError) -> CliError {
         self.ranks.fail(&error);
-        match self.ranks.size() {
-            1 => error,
-            size => CliError::Rank {
-                rank: self.ranks.rank(),
-                size,
-                source: Box::new(error),
-            },
+        if self.ranks.size() == 1 {
+            return error;
         }
+        let error = CliError::Rank {
+            rank: self.ranks.rank(),
+            size: self.ranks.size(),
+            source: Box::new(error),
+        };
+        // Before MPI ends, which waits for all: once one has left with an error, the launcher kills the
+        // others, and what they had to say is lost.
+        complain(&error.to_string());
+        error
     }
 }
 
