@@ -386,5 +386,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             run::<dacapo::compute::Cpu>(&args, &burn_flex::FlexDevice, &memory)
         }
         DeviceName::Cuda(index) => run_cuda(&args, index),
+        DeviceName::CudaLocal => run_cuda(&args, 0),
     }
 }
