@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, DoraTargets, set_precision};
-use dacapo_ops::Precision;
+use dacapo_ops::{Precision, add_row};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::initial::{Drawn, Initial};
@@ -116,7 +116,7 @@ impl<B: Backend> Vit<B> {
         let patches = patches(images.unsqueeze_dim(1), self.config.patch_size);
         let tokens = self.patch_embed.forward(patches, dropout);
         let class = self.class_token.val().expand([n, 1, self.config.d_model]);
-        Tensor::cat(vec![class, tokens], 1) + self.positions.val()
+        add_row(Tensor::cat(vec![class, tokens], 1), self.positions.val())
     }
 }
 

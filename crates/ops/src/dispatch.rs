@@ -112,11 +112,13 @@ pub(crate) fn takes<B: Backend, K: FusedKernels>(x: &FloatTensor<B>) -> bool {
 type Pair<B> = (FloatTensor<B>, FloatTensor<B>);
 
 /// Whether [`product`] does not give the operands back.
-// Without a GPU's feature no backend has a plan.
-#[cfg_attr(not(feature = "cube"), expect(clippy::extra_unused_type_parameters))]
 pub(crate) fn is_planned<B: Backend>(precision: Precision) -> bool {
     let on_kernels = with_kernels!(B, K => has_tensors_of::<B, K>(), otherwise false);
-    on_kernels || precision != Precision::F32
+    on_kernels || on_host::<B>() || precision != Precision::F32
+}
+
+fn on_host<B: Backend>() -> bool {
+    has_tensors_of::<B, Flex>() || has_tensors_of::<B, Autodiff<Flex>>()
 }
 
 pub(crate) fn has_tensors_of<B: Backend, K: Backend>() -> bool {
@@ -136,15 +138,17 @@ pub(crate) fn product<B: Backend>(
         K => Ok(product_by::<B, K>(operands, precision)),
         otherwise Err(operands)
     ) {
-        Err(operands) if precision != Precision::F32 => operands,
+        Err(operands) => operands,
         known => return known,
     };
-    // The oracle of the GPU's.
     if has_tensors_of::<B, Flex>() {
         return Ok(product_by::<B, Flex>(operands, precision));
     }
     if has_tensors_of::<B, Autodiff<Flex>>() {
         return Ok(product_by::<B, Autodiff<Flex>>(operands, precision));
+    }
+    if precision == Precision::F32 {
+        return Err(operands);
     }
     let name = B::name(&device::<B>(&operands.0));
     panic!(

@@ -1,8 +1,10 @@
 //! Loops on the host: rows are dealt to threads in blocks of a fixed size, so that no bit depends
 //! on their number.
 
-use burn_flex::FlexTensor;
-use pulp::Arch;
+use burn::tensor::{Bytes, DType, Shape};
+use burn_flex::{FlexTensor, Layout};
+use dacapo_kernels::host::filled;
+use pulp::{Arch, Simd, WithSimd};
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
@@ -13,6 +15,31 @@ const BLOCK: usize = 4096;
 pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     let start = tensor.layout().start_offset();
     &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+}
+
+/// A contiguous f32 tensor.
+pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
+
+/// `tensor`, of f32, after `f` has changed its elements in their order; a copy of it, unless nobody
+/// else holds them.
+pub(crate) fn in_place(tensor: FlexTensor, f: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut own = tensor.to_contiguous();
+    drop(tensor);
+    if own.try_storage_mut::<f32>().is_none() {
+        let from = values(&own);
+        let copy = each(from.len(), 1, |first, out| {
+            out.copy_from_slice(&from[first..][..out.len()]);
+        });
+        own = self::tensor(copy, own.layout().shape().clone());
+    }
+    f(own.storage_mut::<f32>());
+    own
 }
 
 /// Parts of `size` elements, to be worked on by several threads.
@@ -26,20 +53,44 @@ fn parts<T>(list: &mut [T], size: usize) -> std::slice::ChunksMut<'_, T> {
     list.chunks_mut(size)
 }
 
+/// `f(first, part)`, compiled for the vector instructions that the machine has.
+///
+/// A closure that `pulp` gets may be compiled by itself, without them, if it is large; this is not.
+fn vectorised<A, F: Fn(usize, A)>(f: &F, first: usize, part: A) {
+    struct Call<'a, F, A>(&'a F, usize, A);
+    impl<A, F: Fn(usize, A)> WithSimd for Call<'_, F, A> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            (self.0)(self.1, self.2);
+        }
+    }
+    Arch::new().dispatch(Call(f, first, part));
+}
+
 /// Rows of a block.
 fn rows(width: usize) -> usize {
     (BLOCK / width.max(1)).max(1)
 }
 
-/// Calls `f` with the number of the first row and the rows of each block of `out`, in any order
-/// and on any thread. `f` is compiled for the vector instructions that the machine has: inline
-/// what it calls.
-pub(crate) fn each<T: Send>(out: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+/// A matrix of `len` elements: calls `f` with the number of the first row and the rows of each block,
+/// zeros before, in any order and on any thread. `f` is compiled for the vector instructions that
+/// the machine has: inline what it calls.
+pub(crate) fn each(len: usize, width: usize, f: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let rows = rows(width);
-    let work = |(block, out): (usize, &mut [T])| {
-        Arch::new().dispatch(|| f(block * rows, out));
+    filled(len, rows * width, |block, out| {
+        vectorised(&f, block * rows, out);
+    })
+}
+
+/// The same over what is there.
+pub(crate) fn each_in(list: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let rows = rows(width);
+    let work = |(block, part): (usize, &mut [f32])| {
+        vectorised(&f, block * rows, part);
     };
-    parts(out, rows * width).enumerate().for_each(work);
+    parts(list, rows * width).enumerate().for_each(work);
 }
 
 /// The same over a matrix `[rows, width]` and two numbers a row.
@@ -47,12 +98,12 @@ pub(crate) fn each_with_stats(
     out: &mut [f32],
     width: usize,
     [first, second]: [&mut [f32]; 2],
-    f: impl Fn(usize, &mut [f32], [&mut [f32]; 2]) + Sync,
+    f: impl Fn(usize, (&mut [f32], [&mut [f32]; 2])) + Sync,
 ) {
     type Part<'a> = (&'a mut [f32], (&'a mut [f32], &'a mut [f32]));
     let rows = rows(width);
     let work = |(block, (out, (first, second))): (usize, Part<'_>)| {
-        Arch::new().dispatch(|| f(block * rows, out, [first, second]));
+        vectorised(&f, block * rows, (out, [first, second]));
     };
     let stats = parts(first, rows).zip(parts(second, rows));
     parts(out, rows * width)
@@ -69,11 +120,9 @@ pub(crate) fn sum_rows(count: usize, out: usize, f: impl Fn(usize, &mut [f32]) +
     let blocks = count.div_ceil(ROWS);
     let mut sums = vec![0.0; blocks * out];
     let work = |(block, sum): (usize, &mut [f32])| {
-        Arch::new().dispatch(|| {
-            for row in block * ROWS..count.min((block + 1) * ROWS) {
-                f(row, sum);
-            }
-        });
+        for row in block * ROWS..count.min((block + 1) * ROWS) {
+            vectorised(&f, row, &mut *sum);
+        }
     };
     parts(&mut sums, out).enumerate().for_each(work);
     let mut total = vec![0.0; out];
@@ -99,7 +148,7 @@ pub(crate) fn each_of_four(
     let mut last: Vec<&mut [f32]> = d.chunks_mut(BLOCK).collect();
     last.resize_with(ends, Default::default);
     let work = |(block, ((a, b), (c, d))): (usize, Four<'_>)| {
-        Arch::new().dispatch(|| f(block * BLOCK, [a, b, c, d]));
+        vectorised(&f, block * BLOCK, [a, b, c, d]);
     };
     let first = parts(a, BLOCK).zip(parts(b, BLOCK));
     let second = parts(c, BLOCK).zip(last);

@@ -9,7 +9,8 @@
 //! its products, [`l2_normalise`] what comes before cosines, each in one pass over its tensors, forward and backward: by kernels of
 //! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
 //! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
-//! [`swap_heads`] is a copy that `Flex` would make one element at a time. [`sum()`], [`mean`] and
+//! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
+//! it would make on one thread. [`sum()`], [`mean`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
 //!
 //! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
@@ -24,7 +25,7 @@
 //! | backend | precision | computed by |
 //! |---|---|---|
 //! | a CubeCL backend (feature `cuda`, or `wgpu` for tests), with or without `Autodiff` | those that the device has | the plan |
-//! | `Flex`, with or without `Autodiff` | `F32` | Burn's own products, to the bit |
+//! | `Flex`, with or without `Autodiff` | `F32` | Burn's own products, to the bit, into fresh memory |
 //! | | `Tf32`, `Bf16` | operands rounded on the host, then Burn's product in f32: the oracle of the GPU's |
 //! | any other | `F32` | Burn's own operations |
 //! | | `Tf32`, `Bf16` | refused with a panic |
@@ -58,6 +59,7 @@ mod dispatch;
 mod dropout;
 mod fused;
 mod host;
+mod host_product;
 mod linear;
 mod matmul;
 mod merge;
@@ -71,7 +73,8 @@ pub use activation::Activation;
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
 pub use fused::{
-    activate, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares, swap_heads,
+    activate, add_row, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares,
+    swap_heads,
 };
 pub use linear::linear;
 pub use matmul::matmul;

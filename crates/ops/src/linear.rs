@@ -1,13 +1,13 @@
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend, module};
 
-use crate::{Precision, dispatch};
+use crate::{Precision, add_row, dispatch};
 
 /// `x W + bias` `[.., out]` for `x` `[.., in]`, `weight` `[in, out]` and `bias` `[out]`,
 /// differentiable in all three.
 ///
 /// All leading dimensions of `x` are rows of one product, as are those of its gradients: the
 /// gradient of `weight` is one product over all rows, and not formed if `weight` needs none.
-/// Without a plan, in f32, that product is [`burn::tensor::module::linear`].
+/// On a backend without a plan, in f32, this is [`burn::tensor::module::linear`].
 ///
 /// # Panics
 /// If the shapes do not fit, or the device does not have `precision`.
@@ -40,7 +40,7 @@ pub fn linear<B: Backend, const D: usize>(
     };
     let y = Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(product));
     match bias {
-        Some(bias) => y + bias.unsqueeze(),
+        Some(bias) => add_row(y, bias.unsqueeze()),
         None => y,
     }
     .reshape(dims)

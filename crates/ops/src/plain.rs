@@ -1,4 +1,4 @@
-//! Products by Burn's own operations, with operands rounded first.
+//! Products on the host, with operands rounded first.
 
 use burn::tensor::{
     DType, FloatDType,
@@ -7,6 +7,7 @@ use burn::tensor::{
 };
 use burn_flex::{Flex, FlexDevice};
 
+use crate::host_product::host_product;
 use crate::{PlannedMatmul, Precision};
 
 /// 2^13 + 1: f32 has 24 bits of precision, TF32 has 11.
@@ -35,7 +36,10 @@ impl PlannedMatmul for Flex {
         _precision: Precision,
         out: FloatDType,
     ) -> FloatTensor<Self> {
-        let product = Self::float_matmul(lhs, rhs);
+        let product = match host_product(&lhs, &rhs) {
+            Some(product) => product,
+            None => Self::float_matmul(lhs, rhs),
+        };
         match DType::from(out) == product.dtype() {
             true => product,
             false => Self::float_cast(product, out),

@@ -8,8 +8,8 @@ use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend};
 use burn_flex::Flex;
 use common::{bits, numbers};
 use dacapo_ops::{
-    Activation, activate, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares,
-    swap_heads,
+    Activation, activate, add_row, l2_normalise, layer_norm, mean, scaled_softmax, sum,
+    sum_of_squares, swap_heads,
 };
 
 #[cfg(feature = "cuda")]
@@ -256,6 +256,44 @@ fn heads_are_misplaced<B: AutodiffBackend>() {
     }
 }
 
+/// The sum and its gradients are Burn's, whoever else holds the operands.
+fn row_is_added_to_what_another_holds<B: AutodiffBackend>() {
+    let device = Default::default();
+    for dims in [[1, 1, 1], [3, 5, 4], [70, 2, 130], [2, 0, 3]] {
+        let tensor = |n: usize, seed| {
+            let dims = [n, dims[1], dims[2]];
+            let data = TensorData::new(numbers(dims.iter().product(), seed), dims);
+            Tensor::<B, 3>::from_data(data, &device)
+        };
+        let (x, row) = (
+            tensor(dims[0], 1).require_grad(),
+            tensor(1, 2).require_grad(),
+        );
+        let weights = tensor(dims[0], 3);
+        let run = |y: Tensor<B, 3>| {
+            let grads = (y.clone() * weights.clone()).sum().backward();
+            let gradient = |t: &Tensor<B, 3>| bits(t.grad(&grads).expect("tracked"));
+            [bits(y), gradient(&x), gradient(&row)]
+        };
+        let before = bits(x.clone());
+        assert_eq!(
+            run(add_row(x.clone(), row.clone())),
+            run(x.clone() + row.clone()),
+            "{dims:?}"
+        );
+        // In place, and of a view.
+        let own = || tensor(dims[0], 4);
+        assert_eq!(bits(add_row(own(), row.clone())), bits(own() + row.clone()));
+        let view = || own().swap_dims(1, 2);
+        let turned = row.clone().swap_dims(1, 2);
+        assert_eq!(
+            bits(add_row(view(), turned.clone())),
+            bits(view() + turned.clone())
+        );
+        assert_eq!(bits(x.clone()), before);
+    }
+}
+
 /// A frozen parameter is given no gradient, and the others' are the same bits without it.
 fn frozen_parameter_is_trained<B: AutodiffBackend>() {
     let device = Default::default();
@@ -352,6 +390,7 @@ mod host {
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
         heads_are_misplaced,
+        row_is_added_to_what_another_holds,
         frozen_parameter_is_trained,
         total_is_wrong,
         total_in_f64_is_wrong,
@@ -369,6 +408,7 @@ mod gpu {
         softmax_of_masked_scores_is_wrong,
         view_is_read_as_it_lies,
         heads_are_misplaced,
+        row_is_added_to_what_another_holds,
         frozen_parameter_is_trained,
         total_is_wrong,
     );
@@ -380,10 +420,15 @@ fn in_threads(threads: usize) -> Vec<Vec<u32>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.expect("threads").install(|| {
         let shape = [517, 131];
-        let cases: [Case<'_, Host>; 3] = [
+        let cases: [Case<'_, Host>; 5] = [
             &|x, gamma, beta| layer_norm(x, gamma, Some(beta), 1e-5),
             &|x, bias, _| activate(x, Some(bias), Activation::Gelu),
             &|x, _, _| scaled_softmax(x, 0.3),
+            &|x, bias, _| add_row(x, bias.unsqueeze()),
+            &|x, _, _| {
+                let product = |a, b| dacapo_ops::matmul(a, b, dacapo_ops::Precision::F32);
+                product(product(x.clone(), x.clone().transpose()), x)
+            },
         ];
         let found = cases
             .into_iter()

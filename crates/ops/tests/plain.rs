@@ -15,35 +15,50 @@ type Cpu = Autodiff<Flex>;
 
 #[test]
 fn bits_on_the_cpu_are_not_those_of_burn() {
-    let x = Host::random(3, 5, 7, 1)
-        .tensor::<Cpu>(&FlexDevice)
-        .require_grad();
-    let w = Host::random(1, 7, 4, 2)
-        .tensor::<Cpu>(&FlexDevice)
-        .require_grad();
-    let bias = Host::random(1, 1, 4, 3)
-        .tensor::<Cpu>(&FlexDevice)
-        .reshape([4]);
-
-    let of = |planned: bool| {
-        let weight = w.clone().reshape([7, 4]);
-        let (y, z) = match planned {
-            true => (
-                linear(x.clone(), weight, Some(bias.clone()), Precision::F32),
-                matmul(x.clone(), w.clone(), Precision::F32),
-            ),
-            false => (
-                // All rows at once.
-                module::linear(x.clone().reshape([15, 7]), weight, Some(bias.clone()))
-                    .reshape([3, 5, 4]),
-                x.clone().matmul(w.clone()),
-            ),
+    // One thread and several, one matrix after another and all at once, lists and numbers.
+    for [n, m, k, out] in [
+        [3, 5, 7, 4],
+        [1, 1, 9, 6],
+        [2, 6, 9, 1],
+        [1, 4, 2, 3],
+        [5, 80, 96, 70],
+        [2, 210, 190, 220],
+    ] {
+        let tensor = |dims: [usize; 3], seed| {
+            let host = Host::random(dims[0], dims[1], dims[2], seed);
+            host.tensor::<Cpu>(&FlexDevice).require_grad()
         };
-        let grads = (y.clone() * z.clone()).sum().backward();
-        let gradient = |t: &Tensor<Cpu, 3>| bits(t.grad(&grads).expect("tracked"));
-        (bits(y), bits(z), gradient(&x), gradient(&w))
-    };
-    assert_eq!(of(true), of(false));
+        let (x, w) = (tensor([n, m, k], 1), tensor([1, k, out], 2));
+        let bias = tensor([1, 1, out], 3);
+        let transposed = tensor([n, out, k], 4);
+
+        let of = |planned: bool| {
+            let weight = w.clone().reshape([k, out]);
+            let row = bias.clone().reshape([out]);
+            let view = transposed.clone().swap_dims(1, 2);
+            let (y, z, t) = match planned {
+                true => (
+                    linear(x.clone(), weight, Some(row), Precision::F32),
+                    matmul(x.clone(), w.clone(), Precision::F32),
+                    matmul(x.clone(), view, Precision::F32),
+                ),
+                false => (
+                    // All rows at once.
+                    module::linear(x.clone().reshape([n * m, k]), weight, Some(row))
+                        .reshape([n, m, out]),
+                    x.clone().matmul(w.clone()),
+                    x.clone().matmul(view),
+                ),
+            };
+            let grads = (y.clone() * z.clone() + t.clone()).sum().backward();
+            let gradient = |t: &Tensor<Cpu, 3>| bits(t.grad(&grads).expect("tracked"));
+            (
+                [bits(y), bits(z), bits(t)],
+                [&x, &w, &bias, &transposed].map(gradient),
+            )
+        };
+        assert_eq!(of(true), of(false), "{n} of {m}x{k}x{out}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use burn::tensor::ops::FloatTensor;
 use burn_flex::{Flex, FlexTensor};
 
 use super::{AdamWKernels, StateTensors, StepTensors};
-use crate::host::{each_of_four, values};
+use crate::host::{each_of_four, in_place, values};
 
 /// The scalars of a step, each rounded to f32 once from f64, as a tensor operation rounds it.
 struct Scalars {
@@ -85,14 +85,14 @@ fn stepped(step: StepTensors<FlexTensor>) -> StateTensors<FlexTensor> {
     let scalars = Scalars::new(&step);
     let grad = step.grad.to_contiguous();
     let grad = values(&grad);
-    let own = |tensor: FlexTensor| tensor.to_contiguous();
+    // What somebody else holds is copied.
+    let own = |tensor| in_place(tensor, |_| ());
     let mut state = StateTensors {
         param: own(step.state.param),
         exp_avg: own(step.state.exp_avg),
         exp_avg_sq: own(step.state.exp_avg_sq),
         max_exp_avg_sq: step.state.max_exp_avg_sq.map(own),
     };
-    // What somebody else holds is copied by `storage_mut`.
     let param = state.param.storage_mut::<f32>();
     let exp_avg = state.exp_avg.storage_mut::<f32>();
     let exp_avg_sq = state.exp_avg_sq.storage_mut::<f32>();
@@ -101,6 +101,7 @@ fn stepped(step: StepTensors<FlexTensor>) -> StateTensors<FlexTensor> {
             let max = max.storage_mut::<f32>();
             each_of_four(
                 [param, exp_avg, exp_avg_sq, max],
+                #[inline(always)]
                 |first, [param, m, v, max]| {
                     let each = param.iter_mut().zip(m).zip(v).zip(max);
                     for ((((param, m), v), max), g) in each.zip(&grad[first..]) {
@@ -111,6 +112,7 @@ fn stepped(step: StepTensors<FlexTensor>) -> StateTensors<FlexTensor> {
         }
         None => each_of_four(
             [param, exp_avg, exp_avg_sq, &mut []],
+            #[inline(always)]
             |first, [param, m, v, _]| {
                 let each = param.iter_mut().zip(m).zip(v);
                 for (((param, m), v), g) in each.zip(&grad[first..]) {

@@ -4,7 +4,7 @@ use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind, unary},
+    ops::{Backward, Ops, OpsKind, broadcast_shape, unary},
 };
 use burn::tensor::{Shape, TensorMetadata, backend::AutodiffBackend, ops::FloatTensor};
 
@@ -51,6 +51,30 @@ impl<B: FusedKernels> Backward<B, 3> for LayerNorm {
         }
         if let Some(node) = x_node {
             grads.register::<B>(node.id, B::normalise_backward(x, gamma, stats, dy));
+        }
+    }
+}
+
+/// The state is the shape of the row.
+#[derive(Debug)]
+struct AddRow;
+
+impl<B: FusedKernels> Backward<B, 2> for AddRow {
+    type State = Shape;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x_node, row_node] = ops.parents;
+        if let Some(node) = row_node {
+            grads.register::<B>(node.id, broadcast_shape::<B>(dy.clone(), &ops.state));
+        }
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, dy);
         }
     }
 }
@@ -330,6 +354,18 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
         let found = found.map(|tensor| tensor.primitive);
         let dx = B::l2_normalise_backward(found, dy.primitive);
         <Self as AutodiffBackend>::from_inner(dx)
+    }
+
+    fn add_row(x: FloatTensor<Self>, row: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = row.shape();
+        let sum = B::add_row(x.primitive, row.primitive);
+        match Backward::<B, 2>::prepare::<C>(AddRow, [x.node, row.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(shape, sum),
+            OpsKind::UnTracked(prep) => prep.finish(sum),
+        }
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {

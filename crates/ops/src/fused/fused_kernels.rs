@@ -85,6 +85,11 @@ pub(crate) trait FusedKernels: Backend {
         dy: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
+    /// `x + row`, of `[n, ..]` and `[1, ..]`.
+    fn add_row(x: FloatTensor<Self>, row: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_add(x, row)
+    }
+
     /// `x` `[n, a, b, width]` as `[n, b, a, width]`.
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self>;
 

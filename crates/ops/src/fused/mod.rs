@@ -5,6 +5,7 @@
 //! crate ([`host`]). Both take f32 only; everything else is Burn's own operations.
 
 mod activate;
+mod add_row;
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
@@ -17,6 +18,7 @@ mod sum;
 mod swap_heads;
 
 pub use activate::activate;
+pub use add_row::add_row;
 pub(crate) use fused_kernels::{FusedKernels, Normalised};
 pub use l2_normalise::l2_normalise;
 pub use layer_norm::layer_norm;

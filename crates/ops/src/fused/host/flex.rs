@@ -1,62 +1,59 @@
 //! The operations on `Flex` tensors.
+#![expect(
+    clippy::redundant_closure,
+    reason = "a function in its place would be compiled without the machine's vector instructions"
+)]
 
 use burn::tensor::{
-    Bytes, DType, Shape,
+    DType, Shape,
     ops::{FloatTensor, FloatTensorOps},
 };
-use burn_flex::{Flex, FlexTensor, Layout};
+use burn_flex::{Flex, FlexTensor};
 
 use super::{lanes, math};
 use crate::Activation;
 use crate::fused::{FusedKernels, Normalised};
-use crate::host::{each, each_with_stats, sum_rows, values};
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
-}
+use crate::host::{each, each_in, each_with_stats, in_place, sum_rows, tensor, values};
 
 fn width(tensor: &FlexTensor) -> usize {
     let shape = tensor.layout().shape();
     shape[shape.num_dims() - 1]
 }
 
-/// `f(x + bias)` of each element, times `dy` if there is one.
+/// What `f` makes of the list of x + bias, times `dy` if there is one.
 fn element_wise(
     x: &FlexTensor,
     bias: Option<&FlexTensor>,
     dy: Option<&FlexTensor>,
-    f: impl Fn(f32) -> f32 + Sync,
+    f: impl Fn(&mut [f32]) + Sync,
 ) -> FlexTensor {
     let width = width(x);
     let shape = x.layout().shape().clone();
     let (x, bias, dy) = (values(x), bias.map(values), dy.map(values));
-    let mut out = vec![0.0; x.len()];
-    each(&mut out, width, |first, out| {
-        let x = &x[first * width..][..out.len()];
-        match bias {
-            None => {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = f(*x);
-                }
-            }
-            Some(bias) => {
-                for (out, x) in out.chunks_mut(width).zip(x.chunks(width)) {
-                    for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
-                        *out = f(x + bias);
+    let out = each(
+        x.len(),
+        width,
+        #[inline(always)]
+        |first, out| {
+            let x = &x[first * width..][..out.len()];
+            match bias {
+                None => out.copy_from_slice(x),
+                Some(bias) => {
+                    for (out, x) in out.chunks_mut(width).zip(x.chunks(width)) {
+                        for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
+                            *out = x + bias;
+                        }
                     }
                 }
             }
-        }
-        if let Some(dy) = dy {
-            for (out, dy) in out.iter_mut().zip(&dy[first * width..]) {
-                *out *= dy;
+            f(out);
+            if let Some(dy) = dy {
+                for (out, dy) in out.iter_mut().zip(&dy[first * width..]) {
+                    *out *= dy;
+                }
             }
-        }
-    });
+        },
+    );
     tensor(out, shape)
 }
 
@@ -82,7 +79,8 @@ impl FusedKernels for Flex {
             &mut y,
             width,
             [&mut means, &mut rstds],
-            |first, y, [means, rstds]| {
+            #[inline(always)]
+            |first, (y, [means, rstds])| {
                 let x = x[first * width..].chunks_exact(width);
                 let stats = means.iter_mut().zip(rstds);
                 for ((y, x), (to_mean, to_rstd)) in y.chunks_exact_mut(width).zip(x).zip(stats) {
@@ -119,21 +117,26 @@ impl FusedKernels for Flex {
         let (shape, width) = (x.layout().shape().clone(), width(&x));
         let (x, gamma, dy) = (values(&x), values(&gamma), values(&dy));
         let (means, rstds, count) = (values(&mean), values(&rstd), width as f32);
-        let mut dx = vec![0.0; x.len()];
-        each(&mut dx, width, |first, dx| {
-            let rows = x[first * width..].chunks_exact(width);
-            let rows = rows.zip(dy[first * width..].chunks_exact(width));
-            let stats = means[first..].iter().zip(&rstds[first..]);
-            for ((dx, (x, dy)), (mean, rstd)) in dx.chunks_exact_mut(width).zip(rows).zip(stats) {
-                let h = |x: f32| (x - mean) * rstd;
-                let sum = lanes::sum_two(dy, gamma, |dy, gamma| dy * gamma) / count;
-                let along =
-                    lanes::sum_three(dy, gamma, x, |dy, gamma, x| dy * gamma * h(x)) / count;
-                for (((dx, x), dy), gamma) in dx.iter_mut().zip(x).zip(dy).zip(gamma) {
-                    *dx = (dy * gamma - sum - h(*x) * along) * rstd;
+        let dx = each(
+            x.len(),
+            width,
+            #[inline(always)]
+            |first, dx| {
+                let rows = x[first * width..].chunks_exact(width);
+                let rows = rows.zip(dy[first * width..].chunks_exact(width));
+                let stats = means[first..].iter().zip(&rstds[first..]);
+                for ((dx, (x, dy)), (mean, rstd)) in dx.chunks_exact_mut(width).zip(rows).zip(stats)
+                {
+                    let h = |x: f32| (x - mean) * rstd;
+                    let sum = lanes::sum_two(dy, gamma, |dy, gamma| dy * gamma) / count;
+                    let along =
+                        lanes::sum_three(dy, gamma, x, |dy, gamma, x| dy * gamma * h(x)) / count;
+                    for (((dx, x), dy), gamma) in dx.iter_mut().zip(x).zip(dy).zip(gamma) {
+                        *dx = (dy * gamma - sum - h(*x) * along) * rstd;
+                    }
                 }
-            }
-        });
+            },
+        );
         tensor(dx, shape)
     }
 
@@ -146,15 +149,20 @@ impl FusedKernels for Flex {
         let width = width(&x);
         let (x, dy) = (values(&x), values(&dy));
         let (means, rstds) = (values(&mean), values(&rstd));
-        let mut sums = sum_rows(x.len() / width, 2 * width, |row, sums| {
-            let (x, dy) = (&x[row * width..][..width], &dy[row * width..][..width]);
-            let (mean, rstd) = (means[row], rstds[row]);
-            let (gammas, betas) = sums.split_at_mut(width);
-            for (((gamma, beta), x), dy) in gammas.iter_mut().zip(betas).zip(x).zip(dy) {
-                *gamma += dy * ((x - mean) * rstd);
-                *beta += dy;
-            }
-        });
+        let mut sums = sum_rows(
+            x.len() / width,
+            2 * width,
+            #[inline(always)]
+            |row, sums| {
+                let (x, dy) = (&x[row * width..][..width], &dy[row * width..][..width]);
+                let (mean, rstd) = (means[row], rstds[row]);
+                let (gammas, betas) = sums.split_at_mut(width);
+                for (((gamma, beta), x), dy) in gammas.iter_mut().zip(betas).zip(x).zip(dy) {
+                    *gamma += dy * ((x - mean) * rstd);
+                    *beta += dy;
+                }
+            },
+        );
         let beta = sums.split_off(width);
         [sums, beta].map(|sum| tensor(sum, Shape::from(vec![width])))
     }
@@ -166,8 +174,20 @@ impl FusedKernels for Flex {
     ) -> FloatTensor<Self> {
         let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
         match activation {
-            Activation::Gelu => element_wise(&x, bias.as_ref(), None, math::gelu),
-            Activation::QuickGelu => element_wise(&x, bias.as_ref(), None, math::quick_gelu),
+            Activation::Gelu => element_wise(
+                &x,
+                bias.as_ref(),
+                None,
+                #[inline(always)]
+                |list| math::gelu(list),
+            ),
+            Activation::QuickGelu => element_wise(
+                &x,
+                bias.as_ref(),
+                None,
+                #[inline(always)]
+                |list| math::quick_gelu(list),
+            ),
         }
     }
 
@@ -180,8 +200,20 @@ impl FusedKernels for Flex {
         let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
         let dy = Some(&dy.to_contiguous());
         match activation {
-            Activation::Gelu => element_wise(&x, bias.as_ref(), dy, math::gelu_slope),
-            Activation::QuickGelu => element_wise(&x, bias.as_ref(), dy, math::quick_gelu_slope),
+            Activation::Gelu => element_wise(
+                &x,
+                bias.as_ref(),
+                dy,
+                #[inline(always)]
+                |list| math::gelu_slope(list),
+            ),
+            Activation::QuickGelu => element_wise(
+                &x,
+                bias.as_ref(),
+                dy,
+                #[inline(always)]
+                |list| math::quick_gelu_slope(list),
+            ),
         }
     }
 
@@ -189,11 +221,16 @@ impl FusedKernels for Flex {
         let dy = dy.to_contiguous();
         let width = width(&dy);
         let dy = values(&dy);
-        let sums = sum_rows(dy.len() / width, width, |row, sums| {
-            for (sum, dy) in sums.iter_mut().zip(&dy[row * width..]) {
-                *sum += dy;
-            }
-        });
+        let sums = sum_rows(
+            dy.len() / width,
+            width,
+            #[inline(always)]
+            |row, sums| {
+                for (sum, dy) in sums.iter_mut().zip(&dy[row * width..]) {
+                    *sum += dy;
+                }
+            },
+        );
         tensor(sums, Shape::from(vec![width]))
     }
 
@@ -202,18 +239,58 @@ impl FusedKernels for Flex {
         Self::float_sum(x)
     }
 
+    fn add_row(x: FloatTensor<Self>, row: FloatTensor<Self>) -> FloatTensor<Self> {
+        let row = row.to_contiguous();
+        let row = values(&row);
+        in_place(x, |x| {
+            each_in(
+                x,
+                row.len(),
+                #[inline(always)]
+                |_, x| {
+                    for x in x.chunks_mut(row.len()) {
+                        for (x, row) in x.iter_mut().zip(row) {
+                            *x += row;
+                        }
+                    }
+                },
+            );
+        })
+    }
+
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let x = x.to_contiguous();
         let [n, a, b, width] = x.layout().shape().dims();
-        let x = values(&x);
-        let mut y = vec![0.0; x.len()];
-        each(&mut y, width, |first, y| {
-            for (row, y) in (first..).zip(y.chunks_exact_mut(width)) {
-                let (outer, inner) = (row / a, row % a);
-                let from = (outer / b * a + inner) * b + outer % b;
-                y.copy_from_slice(&x[from * width..][..width]);
-            }
-        });
+        let x = match x.layout().strides().iter().all(|stride| *stride >= 0) {
+            true => x,
+            false => x.to_contiguous(),
+        };
+        let (all, start) = (x.storage::<f32>(), x.layout().start_offset());
+        let strides: Vec<usize> = x.layout().strides().iter().map(|s| *s as usize).collect();
+        let y = each(
+            n * a * b * width,
+            width,
+            #[inline(always)]
+            |first, y| {
+                for (row, y) in (first..).zip(y.chunks_exact_mut(width)) {
+                    let (outer, inner) = (row / a, row % a);
+                    let at = [outer / b, inner, outer % b];
+                    let from: usize = at
+                        .iter()
+                        .zip(&strides)
+                        .map(|(at, stride)| at * stride)
+                        .sum();
+                    let x = &all[start + from..];
+                    match strides[3] {
+                        1 => y.copy_from_slice(&x[..width]),
+                        stride => {
+                            for (y, x) in y.iter_mut().zip(x.iter().step_by(stride)) {
+                                *y = *x;
+                            }
+                        }
+                    }
+                }
+            },
+        );
         tensor(y, Shape::from(vec![n, b, a, width]))
     }
 
@@ -221,22 +298,30 @@ impl FusedKernels for Flex {
         let x = x.to_contiguous();
         let (shape, width) = (x.layout().shape().clone(), width(&x));
         let x = values(&x);
-        let mut norms = vec![0.0; x.len() / width.max(1)];
-        each(&mut norms, 1, |first, norms| {
-            let rows = x[first * width..].chunks_exact(width);
-            for (norm, x) in norms.iter_mut().zip(rows) {
-                *norm = lanes::sum(x, |x| x * x).sqrt();
-            }
-        });
-        let mut y = vec![0.0; x.len()];
-        each(&mut y, width, |first, y| {
-            let rows = x[first * width..].chunks_exact(width);
-            for ((y, x), norm) in y.chunks_exact_mut(width).zip(rows).zip(&norms[first..]) {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = x / norm;
+        let norms = each(
+            x.len() / width.max(1),
+            1,
+            #[inline(always)]
+            |first, norms| {
+                let rows = x[first * width..].chunks_exact(width);
+                for (norm, x) in norms.iter_mut().zip(rows) {
+                    *norm = lanes::sum(x, |x| x * x).sqrt();
                 }
-            }
-        });
+            },
+        );
+        let y = each(
+            x.len(),
+            width,
+            #[inline(always)]
+            |first, y| {
+                let rows = x[first * width..].chunks_exact(width);
+                for ((y, x), norm) in y.chunks_exact_mut(width).zip(rows).zip(&norms[first..]) {
+                    for (y, x) in y.iter_mut().zip(x) {
+                        *y = x / norm;
+                    }
+                }
+            },
+        );
         let rows = Shape::from(vec![norms.len()]);
         [tensor(y, shape), tensor(norms, rows)]
     }
@@ -248,17 +333,23 @@ impl FusedKernels for Flex {
         let (y, dy) = (y.to_contiguous(), dy.to_contiguous());
         let (shape, width) = (y.layout().shape().clone(), width(&y));
         let (y, dy, norms) = (values(&y), values(&dy), values(&norms));
-        let mut dx = vec![0.0; y.len()];
-        each(&mut dx, width, |first, dx| {
-            let rows = y[first * width..].chunks_exact(width);
-            let rows = rows.zip(dy[first * width..].chunks_exact(width));
-            for ((dx, (y, dy)), norm) in dx.chunks_exact_mut(width).zip(rows).zip(&norms[first..]) {
-                let along = lanes::sum_two(y, dy, |y, dy| y * dy);
-                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
-                    *dx = (dy - along * y) / norm;
+        let dx = each(
+            y.len(),
+            width,
+            #[inline(always)]
+            |first, dx| {
+                let rows = y[first * width..].chunks_exact(width);
+                let rows = rows.zip(dy[first * width..].chunks_exact(width));
+                for ((dx, (y, dy)), norm) in
+                    dx.chunks_exact_mut(width).zip(rows).zip(&norms[first..])
+                {
+                    let along = lanes::sum_two(y, dy, |y, dy| y * dy);
+                    for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+                        *dx = (dy - along * y) / norm;
+                    }
                 }
-            }
-        });
+            },
+        );
         tensor(dx, shape)
     }
 
@@ -266,20 +357,24 @@ impl FusedKernels for Flex {
         let x = x.to_contiguous();
         let (shape, width, scale) = (x.layout().shape().clone(), width(&x), scale as f32);
         let x = values(&x);
-        let mut y = vec![0.0; x.len()];
-        each(&mut y, width, |first, y| {
-            let rows = x[first * width..].chunks_exact(width);
-            for (y, x) in y.chunks_exact_mut(width).zip(rows) {
-                let most = lanes::largest(x);
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = math::exp(scale * (x - most));
+        let y = each(
+            x.len(),
+            width,
+            #[inline(always)]
+            |first, y| {
+                let rows = x[first * width..].chunks_exact(width);
+                for (y, x) in y.chunks_exact_mut(width).zip(rows) {
+                    let most = lanes::largest(x);
+                    for (y, x) in y.iter_mut().zip(x) {
+                        *y = math::exp(scale * (x - most));
+                    }
+                    let sum = lanes::sum(y, |y| y);
+                    for y in y {
+                        *y /= sum;
+                    }
                 }
-                let sum = lanes::sum(y, |y| y);
-                for y in y {
-                    *y /= sum;
-                }
-            }
-        });
+            },
+        );
         tensor(y, shape)
     }
 
@@ -291,17 +386,21 @@ impl FusedKernels for Flex {
         let (y, dy) = (y.to_contiguous(), dy.to_contiguous());
         let (shape, width, scale) = (y.layout().shape().clone(), width(&y), scale as f32);
         let (y, dy) = (values(&y), values(&dy));
-        let mut dx = vec![0.0; y.len()];
-        each(&mut dx, width, |first, dx| {
-            let rows = y[first * width..].chunks_exact(width);
-            let rows = rows.zip(dy[first * width..].chunks_exact(width));
-            for (dx, (y, dy)) in dx.chunks_exact_mut(width).zip(rows) {
-                let along = lanes::sum_two(y, dy, |y, dy| y * dy);
-                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
-                    *dx = scale * y * (dy - along);
+        let dx = each(
+            y.len(),
+            width,
+            #[inline(always)]
+            |first, dx| {
+                let rows = y[first * width..].chunks_exact(width);
+                let rows = rows.zip(dy[first * width..].chunks_exact(width));
+                for (dx, (y, dy)) in dx.chunks_exact_mut(width).zip(rows) {
+                    let along = lanes::sum_two(y, dy, |y, dy| y * dy);
+                    for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+                        *dx = scale * y * (dy - along);
+                    }
                 }
-            }
-        });
+            },
+        );
         tensor(dx, shape)
     }
 }

@@ -3,6 +3,10 @@
 //!
 //! Coefficients: Moshier, Cephes mathematical library, `single/expf.c` and `single/ndtrf.c`.
 #![allow(clippy::excessive_precision, reason = "as they were published")]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a function in its place would be compiled without the machine's vector instructions"
+)]
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
@@ -39,9 +43,17 @@ pub(super) fn exp(x: f32) -> f32 {
     if x > HIGHEST { f32::INFINITY } else { y }
 }
 
-/// (1 + erf(x / sqrt 2)) / 2, the normal distribution's share below x, given exp(-x²/2).
+/// [`cumulative`] for |x| / sqrt 2 below 1.
+const BELOW_ONE: u8 = 1;
+/// [`cumulative`] for |x| / sqrt 2 below 2.
+const BELOW_TWO: u8 = 2;
+/// [`cumulative`] for every x.
+const ANY: u8 = 3;
+
+/// (1 + erf(x / sqrt 2)) / 2, the normal distribution's share below x, given exp(-x²/2). Where it
+/// is known that x is in `RANGE`, what is for others is left out: the bits are the same.
 #[inline(always)]
-fn cumulative(x: f32, exp: f32) -> f32 {
+fn cumulative<const RANGE: u8>(x: f32, exp: f32) -> f32 {
     let z = x * FRAC_1_SQRT_2;
     let size = z.abs();
     let square = z * z;
@@ -54,7 +66,10 @@ fn cumulative(x: f32, exp: f32) -> f32 {
     t = t * square + 1.128_358_514_861_418e-1;
     t = t * square - 3.761_262_582_423_300e-1;
     t = t * square + 1.128_379_165_726_710;
-    let inner = z * t;
+    let inner = 0.5 + 0.5 * (z * t);
+    if RANGE == BELOW_ONE {
+        return inner;
+    }
 
     // erfc(z) = exp(-z²)/z P(1/z²) up to 2, R(1/z²) above.
     let inverse = 1.0 / size;
@@ -76,7 +91,8 @@ fn cumulative(x: f32, exp: f32) -> f32 {
     r = r * y + 4.218_463_358_204_948e-1;
     r = r * y - 2.820_767_439_740_514e-1;
     r = r * y + 5.641_895_067_754_075e-1;
-    let tail = exp * inverse * if size < 2.0 { p } else { r };
+    let near = RANGE == BELOW_TWO || size < 2.0;
+    let tail = exp * inverse * if near { p } else { r };
 
     // The smaller of both tails is exact, and 1 less it nearly.
     let outer = if z < 0.0 {
@@ -84,7 +100,45 @@ fn cumulative(x: f32, exp: f32) -> f32 {
     } else {
         1.0 - 0.5 * tail
     };
-    if size < 1.0 { 0.5 + 0.5 * inner } else { outer }
+    if size < 1.0 { inner } else { outer }
+}
+
+/// Calls one of three functions on each block of `list`, by the largest |x| / sqrt 2 in it.
+#[inline(always)]
+fn by_range(
+    list: &mut [f32],
+    below_one: impl Fn(f32) -> f32,
+    below_two: impl Fn(f32) -> f32,
+    any: impl Fn(f32) -> f32,
+) {
+    const BLOCK: usize = 16;
+    let mut blocks = list.chunks_exact_mut(BLOCK);
+    for block in &mut blocks {
+        // Not a number is not below.
+        let below = |most: f32| {
+            let mut all = true;
+            for x in block.iter() {
+                all &= (x * FRAC_1_SQRT_2).abs() < most;
+            }
+            all
+        };
+        if below(1.0) {
+            for x in block {
+                *x = below_one(*x);
+            }
+        } else if below(2.0) {
+            for x in block {
+                *x = below_two(*x);
+            }
+        } else {
+            for x in block {
+                *x = any(*x);
+            }
+        }
+    }
+    for x in blocks.into_remainder() {
+        *x = any(*x);
+    }
 }
 
 #[inline(always)]
@@ -94,15 +148,40 @@ fn bell(x: f32) -> f32 {
 
 /// x Phi(x).
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
-    x * cumulative(x, bell(x))
+fn gelu_of<const RANGE: u8>(x: f32) -> f32 {
+    x * cumulative::<RANGE>(x, bell(x))
 }
 
 /// Its derivative, Phi(x) + x phi(x).
 #[inline(always)]
-pub(super) fn gelu_slope(x: f32) -> f32 {
+fn gelu_slope_of<const RANGE: u8>(x: f32) -> f32 {
     let exp = bell(x);
-    cumulative(x, exp) + x * (exp * DENSITY)
+    cumulative::<RANGE>(x, exp) + x * (exp * DENSITY)
+}
+
+/// x Phi(x) of each x.
+#[inline(always)]
+pub(super) fn gelu(list: &mut [f32]) {
+    by_range(
+        list,
+        gelu_of::<BELOW_ONE>,
+        gelu_of::<BELOW_TWO>,
+        gelu_of::<ANY>,
+    );
+}
+
+/// Its derivative at each x, Phi(x) + x phi(x).
+#[inline(always)]
+pub(super) fn gelu_slope(list: &mut [f32]) {
+    by_range(
+        list,
+        #[inline(always)]
+        |x| gelu_slope_of::<BELOW_ONE>(x),
+        #[inline(always)]
+        |x| gelu_slope_of::<BELOW_TWO>(x),
+        #[inline(always)]
+        |x| gelu_slope_of::<ANY>(x),
+    );
 }
 
 #[inline(always)]
@@ -110,17 +189,21 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// x sigmoid(1.702 x).
+/// x sigmoid(1.702 x) of each x.
 #[inline(always)]
-pub(super) fn quick_gelu(x: f32) -> f32 {
-    x * sigmoid(1.702 * x)
+pub(super) fn quick_gelu(list: &mut [f32]) {
+    for x in list {
+        *x *= sigmoid(1.702 * *x);
+    }
 }
 
-/// Its derivative.
+/// Its derivative at each x.
 #[inline(always)]
-pub(super) fn quick_gelu_slope(x: f32) -> f32 {
-    let s = sigmoid(1.702 * x);
-    s + 1.702 * x * s * (1.0 - s)
+pub(super) fn quick_gelu_slope(list: &mut [f32]) {
+    for x in list {
+        let s = sigmoid(1.702 * *x);
+        *x = s + 1.702 * *x * s * (1.0 - s);
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +215,15 @@ mod tests {
         (0..most.to_bits())
             .step_by(9_973)
             .flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)])
+    }
+
+    /// `f` of a list of one number.
+    fn one(f: impl Fn(&mut [f32])) -> impl Fn(f32) -> f32 {
+        move |x| {
+            let mut list = [x];
+            f(&mut list);
+            list[0]
+        }
     }
 
     fn worst(most: f32, f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64, floor: f64) -> f64 {
@@ -167,28 +259,51 @@ mod tests {
             assert!(found < 10.0 * ULP, "{name}: {:.2} ulp", found / ULP);
         };
         // Where a value is below 0.1, its error is measured against that.
-        close("gelu", worst(12.0, gelu, |x| x * phi(x), 0.1));
+        close("gelu", worst(12.0, one(gelu), |x| x * phi(x), 0.1));
         let slope = |x| phi(x) + x * density(x);
-        close("gelu_slope", worst(12.0, gelu_slope, slope, 0.1));
+        close("gelu_slope", worst(12.0, one(gelu_slope), slope, 0.1));
         let quick = |x| x * s(x);
-        close("quick_gelu", worst(40.0, quick_gelu, quick, 0.1));
-        let found = worst(40.0, quick_gelu_slope, quick_slope, 0.1);
+        close("quick_gelu", worst(40.0, one(quick_gelu), quick, 0.1));
+        let found = worst(40.0, one(quick_gelu_slope), quick_slope, 0.1);
         close("quick_gelu_slope", found);
     }
 
     #[test]
     fn activation_has_no_end() {
-        for f in [gelu, quick_gelu] {
+        for f in [gelu as fn(&mut [f32]), quick_gelu].map(one) {
             assert_eq!(f(100.0), 100.0);
             assert_eq!(f(-100.0).abs(), 0.0);
             assert_eq!(f(0.0), 0.0);
             assert!(f(f32::NAN).is_nan());
             assert_eq!(f(f32::INFINITY), f32::INFINITY);
         }
-        for slope in [gelu_slope, quick_gelu_slope] {
+        for slope in [gelu_slope as fn(&mut [f32]), quick_gelu_slope].map(one) {
             assert_eq!(slope(100.0), 1.0);
             assert_eq!(slope(-100.0).abs(), 0.0);
             assert!(slope(f32::NAN).is_nan());
+        }
+    }
+
+    #[test]
+    fn neighbours_of_a_number_change_its_bits() {
+        // Sorted, so that whole blocks are of one range; and dealt out, so that few are.
+        let mut sorted: Vec<f32> = numbers(f32::INFINITY).chain([f32::NAN]).collect();
+        sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+        let count = sorted.len();
+        let dealt: Vec<f32> = (0..count).map(|i| sorted[i * 7919 % count]).collect();
+        for f in [gelu as fn(&mut [f32]), gelu_slope] {
+            for list in [&sorted, &dealt] {
+                let mut found = list.clone();
+                f(&mut found);
+                for (x, found) in list.iter().zip(found) {
+                    let alone = one(f)(*x);
+                    let same = alone.to_bits() == found.to_bits();
+                    assert!(
+                        same || alone.is_nan() && found.is_nan(),
+                        "{x}: {found}, {alone}"
+                    );
+                }
+            }
         }
     }
 }
