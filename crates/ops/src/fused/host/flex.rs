@@ -10,7 +10,7 @@ use burn::tensor::{
 };
 use burn_flex::{Flex, FlexTensor};
 
-use super::{lanes, math};
+use super::{heads, lanes, math};
 use crate::Activation;
 use crate::fused::{FusedKernels, Normalised};
 use crate::host::{each, each_in, each_with_stats, in_place, sum_rows, tensor, values};
@@ -259,39 +259,7 @@ impl FusedKernels for Flex {
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let [n, a, b, width] = x.layout().shape().dims();
-        let x = match x.layout().strides().iter().all(|stride| *stride >= 0) {
-            true => x,
-            false => x.to_contiguous(),
-        };
-        let (all, start) = (x.storage::<f32>(), x.layout().start_offset());
-        let strides: Vec<usize> = x.layout().strides().iter().map(|s| *s as usize).collect();
-        let y = each(
-            n * a * b * width,
-            width,
-            #[inline(always)]
-            |first, y| {
-                for (row, y) in (first..).zip(y.chunks_exact_mut(width)) {
-                    let (outer, inner) = (row / a, row % a);
-                    let at = [outer / b, inner, outer % b];
-                    let from: usize = at
-                        .iter()
-                        .zip(&strides)
-                        .map(|(at, stride)| at * stride)
-                        .sum();
-                    let x = &all[start + from..];
-                    match strides[3] {
-                        1 => y.copy_from_slice(&x[..width]),
-                        stride => {
-                            for (y, x) in y.iter_mut().zip(x.iter().step_by(stride)) {
-                                *y = *x;
-                            }
-                        }
-                    }
-                }
-            },
-        );
-        tensor(y, Shape::from(vec![n, b, a, width]))
+        heads::swapped(x)
     }
 
     fn l2_normalise(x: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {

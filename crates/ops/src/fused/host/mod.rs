@@ -6,5 +6,6 @@
 //! blocks of a fixed size.
 
 mod flex;
+mod heads;
 mod lanes;
 mod math;
