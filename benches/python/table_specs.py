@@ -200,6 +200,17 @@ def growth(context):
     ]
 
 
+def transformer(context):
+    def points(row):
+        values = {"ms": row["median_ms"], "fastest_ms": row["fastest_ms"]}
+        return [(row["who"], f"{row['threads']} threads", values)]
+
+    return [
+        Run("dacapo", context.peer("transformer_step.py", "--program", context.dacapo), points),
+        Run("pytorch", context.peer("transformer_step.py"), points),
+    ]
+
+
 def ranks(context):
     def points(row):
         shards = "1 shard" if row["shards"] == 1 else f"{row['shards']} shards"
@@ -251,6 +262,11 @@ TABLES = {
             "images": "Images in the data set", "checkpoints": "Checkpoints in the folder",
         },
         growth,
+    ),
+    "transformer": Spec(
+        "A wider transformer on the CPU, every parameter trained",
+        {"ms": "Milliseconds, median step", "fastest_ms": "Milliseconds, fastest step"},
+        transformer,
     ),
     "ranks": Spec(
         "Virtual shards, and ranks that share them",

@@ -1,52 +1,90 @@
 #!/usr/bin/env python3
-"""A training step of a small vision transformer on the CPU in PyTorch, every parameter trained.
+"""A training step of a small vision transformer on the CPU, every parameter trained.
 
-    python3 transformer_step.py [--threads 2] [--steps 30] [--width 256] [--batch 32] [--fused] [--compile]
+    python3 transformer_step.py --program DACAPO [--json FILE]     the program
+    python3 transformer_step.py [--no-compile] [--json FILE]       the same step in PyTorch
 
-The peer of `cargo bench -p dacapo-benches --bench transformer`: 8x8 images in patches of 1x1, so 64
-tokens and a class token, width 256, 4 blocks of 4 heads, MLP of 4 x 256, 10 classes, cross-entropy,
-AdamW. Weights and images are random: only the time matters. Prints JSON.
+8x8 images in patches of 1x1, so 64 tokens and a class token, width 256, 4 blocks of 4 heads, MLP of
+4 x 256, 10 classes, batch 32, cross-entropy, AdamW. The program's steps are timed by when it tells of
+them; PyTorch is timed eager and compiled, with AdamW as it comes and with the fused one, on one batch
+of random images.
+`cargo bench -p dacapo-benches --bench transformer` is the program's step without the program.
 """
 
 import argparse
-import json
+import os
 import statistics
+import tempfile
 
 import torch
 
-from peerlib import classifier_steps
+from peerlib import Report, between, classifier_steps, common_arguments, told_steps
 from vit_l_step import Vit
 
 
 class Size:
-    side, patch, heads, classes = 8, 1, 4, 10
+    side, patch, heads, classes, width, mlp = 8, 1, 4, 10, 256, 1024
+
+
+def program_steps(args, steps, folder):
+    threads = str(args.threads)
+    os.environ["RAYON_NUM_THREADS"] = threads
+    command = [
+        args.program, "-vv", "train", "--out", os.path.join(folder, "run"), "--json", "--epochs", "100000",
+        "--stop-after-step", str(steps + args.warm_up),
+    ]
+    settings = [
+        "early_stopping.enabled=false", "model.base=random", "adapt.mode=full", "train.batch_size=32",
+        f"model.vit.patch_size={Size.patch}", f"model.vit.d_model={Size.width}", f"model.vit.heads={Size.heads}",
+        f"model.vit.d_mlp={Size.mlp}", f"model.vit.blocks={args.blocks}",
+    ]
+    for setting in settings:
+        command += ["--set", setting]
+    at, _ = told_steps(command)
+    return between(at)[-steps:]
+
+
+def torch_steps(args, steps, fused, compiled):
+    torch.manual_seed(0)
+    size = Size()
+    size.blocks = args.blocks
+    model = Vit(size, "none").requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused or None)
+    images = torch.rand(32, size.side, size.side)
+    labels = torch.arange(32) % size.classes
+    run = torch.compile(model) if compiled else model
+    return classifier_steps(run, optimizer, images, labels, args.warm_up, steps)
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--width", type=int, default=256)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    common_arguments(parser, budget=600)
+    parser.add_argument("--program", help="the program dacapo; without it, PyTorch")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before them, which do not count")
     parser.add_argument("--blocks", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--fused", action="store_true", help="the fused AdamW")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the model")
     args = parser.parse_args()
+    if args.device != "cpu":
+        raise SystemExit("transformer_step: expected --device cpu; on a GPU the step is that of vit_l_step.py")
     torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    size = Size()
-    size.width, size.mlp, size.blocks = args.width, 4 * args.width, args.blocks
-    model = Vit(size, "none").requires_grad_(True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=args.fused or None)
-    images = torch.rand(args.batch, size.side, size.side)
-    labels = torch.arange(args.batch) % size.classes
-    run = torch.compile(model) if args.compile else model
-    seconds = classifier_steps(run, optimizer, images, labels, 5, args.steps)
-    print(json.dumps(dict(
-        who="pytorch", torch=torch.__version__, threads=args.threads, fused=args.fused,
-        compile=args.compile, median_ms=1e3 * statistics.median(seconds),
-        fastest_ms=1e3 * min(seconds),
-    )))
+    report = Report("transformer", torch.device("cpu"), args.json, args.budget, args)
+    steps = 4 if args.quick else args.steps
+
+    def measure(who, seconds):
+        report.row(
+            who=who, threads=args.threads, median_ms=1e3 * statistics.median(seconds), fastest_ms=1e3 * min(seconds),
+        )
+
+    if args.program:
+        args.program = os.path.abspath(args.program)
+        with tempfile.TemporaryDirectory() as folder:
+            report.attempt("dacapo", lambda: measure("dacapo", program_steps(args, steps, folder)))
+        return
+    for compiled in [False] if args.no_compile else [False, True]:
+        for fused in [False, True]:
+            who = "PyTorch " + ("compiled" if compiled else "eager") + (", fused AdamW" if fused else "")
+            report.attempt(who, lambda: measure(who, torch_steps(args, steps, fused, compiled)))
 
 
 if __name__ == "__main__":
