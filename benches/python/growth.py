@@ -17,7 +17,7 @@ import tempfile
 
 import torch
 
-from peerlib import Report, between, classifier_steps, common_arguments, device_of, told_steps
+from peerlib import Report, classifier_steps, common_arguments, device_of, last_steps
 
 AXES = {
     "batch": [8, 16, 32, 64, 128],
@@ -31,12 +31,6 @@ SETTINGS = {
     "batch": "train.batch_size", "rank": "adapt.rank", "blocks": "model.vit.blocks",
     "images": "data.limit",
 }
-
-
-def told(command, steps):
-    """Seconds of the last so many steps."""
-    at, _ = told_steps(command)
-    return between(at)[-steps:]
 
 
 def program_steps(args, axis, value, steps, folder):
@@ -55,9 +49,9 @@ def program_steps(args, axis, value, steps, folder):
         resume = [args.program, "-vv", "resume", run, "--json", "--stop-after-step", str(value + steps + 5)]
         if args.device == "cuda":
             resume += ["--device", "cuda:0"]
-        return told(resume, steps)
+        return last_steps(resume, steps)
     command += ["--set", f"{SETTINGS[axis]}={value}", "--stop-after-step", str(steps + 5)]
-    return told(command, steps)
+    return last_steps(command, steps)
 
 
 def torch_steps(args, axis, value, steps):

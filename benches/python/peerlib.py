@@ -95,6 +95,12 @@ def between(times):
     return [after - before for before, after in zip(times, times[1:])]
 
 
+def last_steps(command, steps):
+    """Seconds of the last so many steps of `dacapo -vv train` or `resume`."""
+    at, _ = told_steps(command)
+    return between(at)[-steps:]
+
+
 class Clock:
     """Times calls on one device."""
 

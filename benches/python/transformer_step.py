@@ -18,40 +18,31 @@ import tempfile
 
 import torch
 
-from peerlib import Report, between, classifier_steps, common_arguments, told_steps
+from peerlib import Report, classifier_steps, common_arguments, last_steps
+from ranks import RUN, TRANSFORMER
 from vit_l_step import Vit
 
 
 class Size:
-    side, patch, heads, classes, width, mlp = 8, 1, 4, 10, 256, 1024
+    side, patch, heads, classes, width, mlp, blocks = 8, 1, 4, 10, 256, 1024, 4
 
 
 def program_steps(args, steps, folder):
-    threads = str(args.threads)
-    os.environ["RAYON_NUM_THREADS"] = threads
+    os.environ["RAYON_NUM_THREADS"] = str(args.threads)
     command = [
-        args.program, "-vv", "train", "--out", os.path.join(folder, "run"), "--json", "--epochs", "100000",
-        "--stop-after-step", str(steps + args.warm_up),
+        args.program, "-vv", "train", *RUN, *TRANSFORMER, "--out", os.path.join(folder, "run"),
+        "--set", f"model.vit.patch_size={Size.patch}", "--set", "adapt.mode=full",
+        "--set", "train.batch_size=32", "--stop-after-step", str(steps + args.warm_up),
     ]
-    settings = [
-        "early_stopping.enabled=false", "model.base=random", "adapt.mode=full", "train.batch_size=32",
-        f"model.vit.patch_size={Size.patch}", f"model.vit.d_model={Size.width}", f"model.vit.heads={Size.heads}",
-        f"model.vit.d_mlp={Size.mlp}", f"model.vit.blocks={args.blocks}",
-    ]
-    for setting in settings:
-        command += ["--set", setting]
-    at, _ = told_steps(command)
-    return between(at)[-steps:]
+    return last_steps(command, steps)
 
 
 def torch_steps(args, steps, fused, compiled):
     torch.manual_seed(0)
-    size = Size()
-    size.blocks = args.blocks
-    model = Vit(size, "none").requires_grad_(True)
+    model = Vit(Size, "none").requires_grad_(True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused or None)
-    images = torch.rand(32, size.side, size.side)
-    labels = torch.arange(32) % size.classes
+    images = torch.rand(32, Size.side, Size.side)
+    labels = torch.arange(32) % Size.classes
     run = torch.compile(model) if compiled else model
     return classifier_steps(run, optimizer, images, labels, args.warm_up, steps)
 
@@ -63,7 +54,6 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warm-up", type=int, default=5, help="steps before them, which do not count")
-    parser.add_argument("--blocks", type=int, default=4)
     args = parser.parse_args()
     if args.device != "cpu":
         raise SystemExit("transformer_step: expected --device cpu; on a GPU the step is that of vit_l_step.py")

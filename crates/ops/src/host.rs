@@ -26,20 +26,26 @@ pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     )
 }
 
-/// `tensor`, of f32, after `f` has changed its elements in their order; a copy of it, unless nobody
-/// else holds them.
-pub(crate) fn in_place(tensor: FlexTensor, f: impl FnOnce(&mut [f32])) -> FlexTensor {
+/// `tensor`, of f32, contiguous and with elements that nobody else holds.
+pub(crate) fn own(tensor: FlexTensor) -> FlexTensor {
     let mut own = tensor.to_contiguous();
     drop(tensor);
-    if own.try_storage_mut::<f32>().is_none() {
-        let from = values(&own);
-        let copy = each(from.len(), 1, |first, out| {
-            out.copy_from_slice(&from[first..][..out.len()]);
-        });
-        own = self::tensor(copy, own.layout().shape().clone());
+    if own.try_storage_mut::<f32>().is_some() {
+        return own;
     }
-    f(own.storage_mut::<f32>());
-    own
+    let from = values(&own);
+    let copy = each(from.len(), 1, |first, out| {
+        out.copy_from_slice(&from[first..][..out.len()]);
+    });
+    self::tensor(copy, own.layout().shape().clone())
+}
+
+/// How far the next element of each dimension is; `None` if one lies before.
+pub(crate) fn strides(tensor: &FlexTensor) -> Option<Vec<usize>> {
+    let strides = tensor.layout().strides().iter();
+    strides
+        .map(|stride| usize::try_from(*stride).ok())
+        .collect()
 }
 
 /// Parts of `size` elements, to be worked on by several threads.

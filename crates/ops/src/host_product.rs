@@ -5,7 +5,7 @@ use burn::tensor::{DType, Shape};
 use burn_flex::FlexTensor;
 use dacapo_kernels::host::{Matrices, products};
 
-use crate::host::tensor;
+use crate::host::{strides, tensor};
 
 /// The product `[.., m, n]` of `[.., m, k]` and `[.., k, n]`, or `None` for other types than f32 and
 /// for views that run backwards.
@@ -37,12 +37,7 @@ fn matrices<'a>(tensor: &'a FlexTensor, batch: &[usize]) -> Option<Matrices<'a>>
         return None;
     }
     let layout = tensor.layout();
-    let strides: Option<Vec<usize>> = layout
-        .strides()
-        .iter()
-        .map(|stride| usize::try_from(*stride).ok())
-        .collect();
-    let strides = strides?;
+    let strides = strides(tensor)?;
     let mut starts = vec![layout.start_offset()];
     for (i, count) in batch.iter().enumerate() {
         let stride = if layout.shape()[i] == 1 {

@@ -1,6 +1,6 @@
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 use std::mem::MaybeUninit;
+
+use super::parts::for_each_part;
 
 /// A list of `len` elements, of which `f` writes parts of `part` elements, the last of which may be
 /// shorter: it gets a part's number and its elements, all `T::default()` before.
@@ -17,7 +17,7 @@ pub fn filled<T: Copy + Default + Send>(
 ) -> Vec<T> {
     let mut list = Vec::with_capacity(len);
     let unwritten = &mut list.spare_capacity_mut()[..len];
-    let work = |(number, part): (usize, &mut [MaybeUninit<T>])| {
+    for_each_part(unwritten, part, |number, part: &mut [MaybeUninit<T>]| {
         for element in part.iter_mut() {
             element.write(T::default());
         }
@@ -25,11 +25,7 @@ pub fn filled<T: Copy + Default + Send>(
         // memory as `T` does.
         let part = unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) };
         f(number, part);
-    };
-    #[cfg(feature = "rayon")]
-    unwritten.par_chunks_mut(part).enumerate().for_each(work);
-    #[cfg(not(feature = "rayon"))]
-    unwritten.chunks_mut(part).enumerate().for_each(work);
+    });
     // SAFETY: the capacity is `len` at least, and the parts, all of them written, are its first
     // `len` elements. A panic of `f` has not come here.
     unsafe { list.set_len(len) };

@@ -5,6 +5,7 @@
 
 mod filled;
 mod matrices;
+mod parts;
 mod products;
 
 pub use filled::filled;

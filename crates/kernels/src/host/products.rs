@@ -1,9 +1,8 @@
 use gemm::Parallelism;
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 use super::Matrices;
+use super::parts::for_each_part;
 
 /// Multiplications from which one product is worth several threads, and many together are, as in
 /// Burn-Flex.
@@ -37,7 +36,7 @@ pub fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>, [m, k, n]: [usize; 3]) -
         );
     }
     let mut out = Vec::with_capacity(len);
-    let one = |(at, out): (usize, &mut [MaybeUninit<f32>]), parallelism| {
+    let one = |at: usize, out: &mut [MaybeUninit<f32>], parallelism| {
         let [lhs_row, lhs_column] = lhs.strides.map(|stride| stride as isize);
         let [rhs_row, rhs_column] = rhs.strides.map(|stride| stride as isize);
         // SAFETY: all elements of both sides lie within their values (checked above), strides
@@ -77,15 +76,11 @@ pub fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>, [m, k, n]: [usize; 3]) -
     let work = m.saturating_mul(n).saturating_mul(k);
     let together = count.saturating_mul(work);
     let by_product = count > 1 && together >= MANY && (work < ONE || count >= 4);
-    if by_product && cfg!(feature = "rayon") {
-        #[cfg(feature = "rayon")]
-        unwritten
-            .par_chunks_mut(size)
-            .enumerate()
-            .for_each(|product| one(product, Parallelism::None));
+    if by_product {
+        for_each_part(unwritten, size, |at, out| one(at, out, Parallelism::None));
     } else {
-        for product in unwritten.chunks_mut(size).enumerate() {
-            one(product, inside(work));
+        for (at, out) in unwritten.chunks_mut(size).enumerate() {
+            one(at, out, inside(work));
         }
     }
     // SAFETY: the capacity is `len` at least, and `gemm` has written every element of each product,

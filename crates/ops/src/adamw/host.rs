@@ -4,7 +4,7 @@ use burn::tensor::ops::FloatTensor;
 use burn_flex::{Flex, FlexTensor};
 
 use super::{AdamWKernels, StateTensors, StepTensors};
-use crate::host::{each_of_four, in_place, values};
+use crate::host::{each_of_four, own, values};
 
 /// The scalars of a step, each rounded to f32 once from f64, as a tensor operation rounds it.
 struct Scalars {
@@ -85,8 +85,6 @@ fn stepped(step: StepTensors<FlexTensor>) -> StateTensors<FlexTensor> {
     let scalars = Scalars::new(&step);
     let grad = step.grad.to_contiguous();
     let grad = values(&grad);
-    // What somebody else holds is copied.
-    let own = |tensor| in_place(tensor, |_| ());
     let mut state = StateTensors {
         param: own(step.state.param),
         exp_avg: own(step.state.exp_avg),

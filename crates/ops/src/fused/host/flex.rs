@@ -1,8 +1,4 @@
 //! The operations on `Flex` tensors.
-#![expect(
-    clippy::redundant_closure,
-    reason = "a function in its place would be compiled without the machine's vector instructions"
-)]
 
 use burn::tensor::{
     DType, Shape,
@@ -13,7 +9,7 @@ use burn_flex::{Flex, FlexTensor};
 use super::{heads, lanes, math};
 use crate::Activation;
 use crate::fused::{FusedKernels, Normalised};
-use crate::host::{each, each_in, each_with_stats, in_place, sum_rows, tensor, values};
+use crate::host::{each, each_in, each_with_stats, own, sum_rows, tensor, values};
 
 fn width(tensor: &FlexTensor) -> usize {
     let shape = tensor.layout().shape();
@@ -173,22 +169,13 @@ impl FusedKernels for Flex {
         activation: Activation,
     ) -> FloatTensor<Self> {
         let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
-        match activation {
-            Activation::Gelu => element_wise(
-                &x,
-                bias.as_ref(),
-                None,
-                #[inline(always)]
-                |list| math::gelu(list),
-            ),
-            Activation::QuickGelu => element_wise(
-                &x,
-                bias.as_ref(),
-                None,
-                #[inline(always)]
-                |list| math::quick_gelu(list),
-            ),
-        }
+        element_wise(
+            &x,
+            bias.as_ref(),
+            None,
+            #[inline(always)]
+            |list| math::activate(activation, list),
+        )
     }
 
     fn activate_backward(
@@ -199,22 +186,13 @@ impl FusedKernels for Flex {
     ) -> FloatTensor<Self> {
         let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
         let dy = Some(&dy.to_contiguous());
-        match activation {
-            Activation::Gelu => element_wise(
-                &x,
-                bias.as_ref(),
-                dy,
-                #[inline(always)]
-                |list| math::gelu_slope(list),
-            ),
-            Activation::QuickGelu => element_wise(
-                &x,
-                bias.as_ref(),
-                dy,
-                #[inline(always)]
-                |list| math::quick_gelu_slope(list),
-            ),
-        }
+        element_wise(
+            &x,
+            bias.as_ref(),
+            dy,
+            #[inline(always)]
+            |list| math::slope(activation, list),
+        )
     }
 
     fn sum_rows(dy: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -242,20 +220,20 @@ impl FusedKernels for Flex {
     fn add_row(x: FloatTensor<Self>, row: FloatTensor<Self>) -> FloatTensor<Self> {
         let row = row.to_contiguous();
         let row = values(&row);
-        in_place(x, |x| {
-            each_in(
-                x,
-                row.len(),
-                #[inline(always)]
-                |_, x| {
-                    for x in x.chunks_mut(row.len()) {
-                        for (x, row) in x.iter_mut().zip(row) {
-                            *x += row;
-                        }
+        let mut x = own(x);
+        each_in(
+            x.storage_mut::<f32>(),
+            row.len(),
+            #[inline(always)]
+            |_, x| {
+                for x in x.chunks_mut(row.len()) {
+                    for (x, row) in x.iter_mut().zip(row) {
+                        *x += row;
                     }
-                },
-            );
-        })
+                }
+            },
+        );
+        x
     }
 
     fn swap_heads(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -3,18 +3,17 @@
 use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 
-use crate::host::{each, tensor};
+use crate::host::{each, strides, tensor};
 
 /// `[n, b, a, width]` of `x` `[n, a, b, width]`.
 pub(super) fn swapped(x: FlexTensor) -> FlexTensor {
     let [n, a, b, width] = x.layout().shape().dims();
     // Views that run backwards are rare.
-    let x = match x.layout().strides().iter().all(|stride| *stride >= 0) {
-        true => x,
-        false => x.to_contiguous(),
+    let (x, strides) = match strides(&x) {
+        Some(strides) => (x, strides),
+        None => (x.to_contiguous(), vec![a * b * width, b * width, width, 1]),
     };
     let (all, start) = (x.storage::<f32>(), x.layout().start_offset());
-    let strides: Vec<usize> = x.layout().strides().iter().map(|s| *s as usize).collect();
     let y = each(
         n * a * b * width,
         width,

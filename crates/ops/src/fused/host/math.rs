@@ -10,6 +10,8 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
+use crate::Activation;
+
 /// 1 / sqrt(2 pi).
 const DENSITY: f32 = 0.398_942_280_401_432_7;
 
@@ -161,7 +163,7 @@ fn gelu_slope_of<const RANGE: u8>(x: f32) -> f32 {
 
 /// x Phi(x) of each x.
 #[inline(always)]
-pub(super) fn gelu(list: &mut [f32]) {
+fn gelu(list: &mut [f32]) {
     by_range(
         list,
         gelu_of::<BELOW_ONE>,
@@ -172,7 +174,7 @@ pub(super) fn gelu(list: &mut [f32]) {
 
 /// Its derivative at each x, Phi(x) + x phi(x).
 #[inline(always)]
-pub(super) fn gelu_slope(list: &mut [f32]) {
+fn gelu_slope(list: &mut [f32]) {
     by_range(
         list,
         #[inline(always)]
@@ -191,7 +193,7 @@ fn sigmoid(x: f32) -> f32 {
 
 /// x sigmoid(1.702 x) of each x.
 #[inline(always)]
-pub(super) fn quick_gelu(list: &mut [f32]) {
+fn quick_gelu(list: &mut [f32]) {
     for x in list {
         *x *= sigmoid(1.702 * *x);
     }
@@ -199,10 +201,28 @@ pub(super) fn quick_gelu(list: &mut [f32]) {
 
 /// Its derivative at each x.
 #[inline(always)]
-pub(super) fn quick_gelu_slope(list: &mut [f32]) {
+fn quick_gelu_slope(list: &mut [f32]) {
     for x in list {
         let s = sigmoid(1.702 * *x);
         *x = s + 1.702 * *x * s * (1.0 - s);
+    }
+}
+
+/// The activation of each x.
+#[inline(always)]
+pub(super) fn activate(activation: Activation, list: &mut [f32]) {
+    match activation {
+        Activation::Gelu => gelu(list),
+        Activation::QuickGelu => quick_gelu(list),
+    }
+}
+
+/// Its derivative at each x.
+#[inline(always)]
+pub(super) fn slope(activation: Activation, list: &mut [f32]) {
+    match activation {
+        Activation::Gelu => gelu_slope(list),
+        Activation::QuickGelu => quick_gelu_slope(list),
     }
 }
 
