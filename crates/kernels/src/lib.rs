@@ -5,7 +5,7 @@
 //! in a fixed order, none uses atomics to add, and nothing is tuned at run time.
 //!
 //! Large products are written in CUDA C++ where there is CUDA (`cuda_source`), as CubeCL's language
-//! lacks Hopper's matrix instructions of groups of warps.
+//! lacks Hopper's matrix instructions of groups of warps, and so is what is computed beside them.
 //!
 //! This crate knows no Burn: it launches on the handles of a CubeCL client and
 //! returns handles.
@@ -38,6 +38,8 @@ pub mod dora_merge;
 pub mod dropout_mask;
 #[cfg(feature = "cube")]
 pub mod f32_product;
+#[cfg(feature = "cuda")]
+pub mod finish;
 pub mod host;
 #[cfg(feature = "cube")]
 pub mod l2_normalise;
@@ -45,6 +47,8 @@ pub mod l2_normalise;
 pub mod layer_norm;
 #[cfg(feature = "cube")]
 pub mod probe;
+#[cfg(feature = "cuda")]
+pub mod single_query;
 #[cfg(feature = "cube")]
 pub mod softmax;
 #[cfg(feature = "cube")]

@@ -7,6 +7,7 @@ mod matrices;
 
 use common::client;
 use dacapo_kernels::f32_product::{Operand, ProductShape};
+use dacapo_kernels::finish::Finish;
 use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
 use half::bf16;
 use matrices::{numbers, transposed};
@@ -93,8 +94,10 @@ fn product_differs_from_the_host() {
                 let name = format!("{numbers_of:?} {batch}x{m}x{k}x{n} {right_k} {padding}");
                 let shape = ProductShape { batch, m, k, n };
                 let product = || -> Vec<f32> {
-                    let product = tensor_core_product(&client, shape, numbers_of, &lhs, &rhs);
-                    bytemuck::pod_collect_to_vec(&client.read_one(product.unwrap()).unwrap())
+                    let plain = Finish::Plain;
+                    let product =
+                        tensor_core_product(&client, shape, numbers_of, &lhs, &rhs, plain);
+                    bytemuck::pod_collect_to_vec(&client.read_one(product.unwrap().out).unwrap())
                 };
                 let found = product();
                 assert_eq!(found.len(), wanted.len());

@@ -1,13 +1,16 @@
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
-use cubecl::server::{ExecutionMode, Handle, KernelArguments, MetadataBindingInfo};
+use cubecl::server::{
+    ExecutionMode, Handle, KernelArguments, MetadataBindingInfo, TensorMapBinding,
+};
 use cubecl::{CompilationError, Compiler, CubeTask};
 
 use super::room::Room;
 
 type CudaCompiler = <CudaRuntime as Runtime>::Compiler;
 
-/// One kernel: `extern "C" __global__ void NAME(buffers..., const __grid_constant__ Sizes sizes)`.
+/// One kernel: `extern "C" __global__ void NAME(maps..., mapped buffers..., buffers..., const
+/// __grid_constant__ Sizes sizes)`.
 #[derive(Clone, Debug)]
 pub(crate) struct CudaSource {
     /// The kernel's name in `text`.
@@ -22,15 +25,17 @@ pub(crate) struct CudaSource {
 }
 
 impl CudaSource {
-    /// Launches it on `buffers`, and `sizes`, the words of the text's structure of that name.
+    /// Launches it on tensor maps, on `buffers`, and `sizes`, the words of the text's structure of that
+    /// name.
     ///
     /// # Safety
-    /// The kernel must stay within the buffers, and end.
+    /// The kernel must stay within the maps and the buffers, and end.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn launch(
         self,
         client: &ComputeClient<CudaRuntime>,
         count: CubeCount,
+        maps: Vec<TensorMapBinding>,
         buffers: Vec<Handle>,
         sizes: &[u32],
     ) {
@@ -41,9 +46,10 @@ impl CudaSource {
         }
         let all = words.len();
         let buffers = buffers.into_iter().map(Handle::binding).collect();
-        let arguments = KernelArguments::new()
+        let mut arguments = KernelArguments::new()
             .with_buffers(buffers)
             .with_info(MetadataBindingInfo::new(words, all));
+        arguments.tensor_maps = maps;
         // SAFETY: the caller's.
         unsafe { client.launch_unchecked(Box::new(self), count, arguments) }
     }

@@ -57,21 +57,13 @@ pub fn f32_product<R: Runtime>(
     lhs: &Operand,
     rhs: &Operand,
 ) -> Result<Handle, KernelError> {
-    assert!(
-        shape.is_taken(lhs, rhs),
-        "f32_product: expected whole vectors of four, found {shape:?} of {lhs:?} and {rhs:?}"
-    );
-    let ProductShape { batch, m, k, n } = shape;
-    let mut lengths = [0; 2];
-    for (at, (what, operand, outer)) in [("lhs", lhs, m), ("rhs", rhs, n)].into_iter().enumerate() {
-        let len = operand.extent(batch, outer, k);
-        buffer::check("f32_product", what, &operand.handle, 4 * len as u64, 16)?;
-        lengths[at] = len;
-    }
     #[cfg(feature = "cuda")]
-    if let Some(out) = super::by_source::by_source(client, shape, [lhs, rhs]) {
-        return Ok(out);
+    if let Some(client) = (client as &dyn std::any::Any).downcast_ref() {
+        let plain = crate::finish::Finish::Plain;
+        return super::finished_f32_product(client, shape, lhs, rhs, plain).map(|found| found.out);
     }
+    let lengths = check(shape, lhs, rhs)?;
+    let ProductShape { batch, m, k, n } = shape;
     let out = client.empty(4 * batch * m * n);
     let form = |operand: &Operand| Form {
         k_last: operand.k_last,
@@ -105,4 +97,24 @@ pub fn f32_product<R: Runtime>(
         );
     }
     Ok(out)
+}
+
+/// Elements of the operands' buffers.
+pub(super) fn check(
+    shape: ProductShape,
+    lhs: &Operand,
+    rhs: &Operand,
+) -> Result<[usize; 2], KernelError> {
+    assert!(
+        shape.is_taken(lhs, rhs),
+        "f32_product: expected whole vectors of four, found {shape:?} of {lhs:?} and {rhs:?}"
+    );
+    let ProductShape { batch, m, k, n } = shape;
+    let mut lengths = [0; 2];
+    for (at, (what, operand, outer)) in [("lhs", lhs, m), ("rhs", rhs, n)].into_iter().enumerate() {
+        let len = operand.extent(batch, outer, k);
+        buffer::check("f32_product", what, &operand.handle, 4 * len as u64, 16)?;
+        lengths[at] = len;
+    }
+    Ok(lengths)
 }

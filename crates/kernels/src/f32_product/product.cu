@@ -2,6 +2,7 @@
 //
 // LHS_K_LAST, RHS_K_LAST: whether neighbours along k lie together in memory.
 // GROUPS: vectors of four columns that a unit sums, 1, 2 or 4; a cube computes 128 x 64 GROUPS.
+// What becomes of the sums: finish.cu, which is before this.
 
 struct Sizes {
     unsigned m, n, k;
@@ -61,7 +62,7 @@ __device__ __forceinline__ void store(const float4 (&from)[4], float4 *to, unsig
 
 extern "C" __global__ void __launch_bounds__(UNITS)
     f32_product(const float4 *__restrict__ lhs, const float4 *__restrict__ rhs, float4 *__restrict__ out,
-                const __grid_constant__ Sizes sizes) {
+                const float4 *__restrict__ bias, float4 *__restrict__ beside, const __grid_constant__ Sizes sizes) {
     __shared__ float4 left[STEPS * LEFT], right[STEPS * RIGHT];
     const unsigned unit = threadIdx.x, lane = unit % 32, warp = unit / 32;
     // A warp sums 32 rows; 8 lanes beside each other, 4 below.
@@ -125,7 +126,14 @@ extern "C" __global__ void __launch_bounds__(UNITS)
 #pragma unroll
         for (unsigned j = 0; j < GROUPS; j++) {
             const unsigned column = first_column / 4 + warp_column + 8 * j + x;
-            if (column < sizes.n / 4) out[line + column] = sums[i][j];
+            if (column >= sizes.n / 4) continue;
+            const float4 sum = sums[i][j], none = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            const float4 shift = BIAS ? bias[column] : none;
+            const float4 other = FINISH % 2 ? beside[line + column] : none;
+            if (FINISH == 2) beside[line + column] = sum;
+            out[line + column] =
+                make_float4(finish(sum.x, shift.x, other.x), finish(sum.y, shift.y, other.y),
+                            finish(sum.z, shift.z, other.z), finish(sum.w, shift.w, other.w));
         }
     }
 }

@@ -1,9 +1,11 @@
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
-use cubecl::server::Handle;
+use cubecl::server::{Handle, TensorMapBinding, TensorMapMeta};
+use cubecl::zspace::metadata::Metadata;
 
 use crate::cuda_source::{CudaSource, compute_capability};
 use crate::f32_product::{Operand, ProductShape};
+use crate::finish::{Finish, Finished};
 use crate::{KernelError, RowShape, buffer};
 
 /// What operands consist of.
@@ -29,24 +31,52 @@ impl Numbers {
         ("TF32", u32::from(self == Self::Tf32))
     }
 
-    /// Rows and columns of a cube's tile, and bytes of shared memory.
-    fn tile(self) -> ([usize; 2], usize) {
-        let (columns, stages) = match self {
-            Self::Tf32 => (128, 6),
-            Self::Bf16 => (256, 4),
+    /// A tile of the left operand in memory, and how it comes to shared memory.
+    fn map(self, batch: usize, m: usize, k: usize, operand: &Operand) -> TensorMapBinding {
+        let storage_ty = match self {
+            Self::Tf32 => f32::as_type_native_unchecked().storage_type(),
+            Self::Bf16 => half::bf16::as_type_native_unchecked().storage_type(),
         };
-        ([ROWS, columns], ALIGN + stages * DEPTH * (ROWS + columns))
+        // Of one matrix it is not used, but must be a distance.
+        let distance = match batch {
+            1 => m * operand.stride,
+            _ => operand.batch_stride,
+        };
+        TensorMapBinding {
+            binding: operand.handle.clone().binding(),
+            map: TensorMapMeta {
+                format: TensorMapFormat::Tiled(TiledArgs {
+                    tile_size: [1, ROWS, DEPTH / self.size()].into(),
+                }),
+                metadata: Metadata::new([batch, m, k], [distance, operand.stride, 1]),
+                elem_stride: [1, 1, 1].into(),
+                interleave: TensorMapInterleave::None,
+                swizzle: TensorMapSwizzle::B128,
+                prefetch: TensorMapPrefetch::B256,
+                oob_fill: OobFill::Zero,
+                storage_ty,
+            },
+        }
     }
 }
 
 /// Rows of a cube's tile.
 const ROWS: usize = 128;
+/// Columns of the larger kind of tile, and of the smaller.
+const COLUMNS: [usize; 2] = [256, 128];
+/// From so many tiles of the larger kind on, these are used: as many as a large GPU has processors,
+/// each of which holds one.
+const MANY: usize = 128;
 /// Bytes of k of a stage.
 const DEPTH: usize = 128;
 /// What the tiles in shared memory are aligned to.
 const ALIGN: usize = 1024;
 /// What rows in memory are aligned to.
 const VECTOR: usize = 16;
+/// Cubes beside each other along m, which read one right operand.
+const CLUSTER: usize = 2;
+/// Units of a cube.
+const UNITS: u32 = 384;
 
 /// Whether the GPU of this number has the instructions: compute capability 9.0 alone does.
 pub fn is_supported(index: usize) -> bool {
@@ -68,10 +98,10 @@ pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Oper
         operand.extent(batch, outer, k) as u64 <= RowShape::MAX_LEN
             && buffer::offset(&operand.handle).is_multiple_of(numbers.size() as u64)
     };
-    let ([rows, _], _) = numbers.tile();
     batch.min(m).min(k).min(n) > 0
         && n.is_multiple_of(2)
         && is_in_place(lhs)
+        && lhs.stride >= k
         && fits(lhs, m)
         && fits(rhs, n)
         && (batch as u64)
@@ -79,13 +109,16 @@ pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Oper
             .saturating_mul(n as u64)
             <= RowShape::MAX_LEN
         && batch <= 65_535
-        && m.div_ceil(rows).max(n.div_ceil(SIDE)) <= 65_535
+        && m.div_ceil(ROWS) + CLUSTER <= 65_535
+        && (n + COLUMNS[0]).div_ceil(SIDE) <= 65_535
+        && (batch == 1 || lhs.batch_stride > 0)
 }
 
-/// The products, `[batch, m, n]` of f32, contiguous.
+/// The products, `[batch, m, n]` of f32, contiguous, or what `finish` makes of them.
 ///
 /// # Errors
-/// [`KernelError::TooShort`] for an operand that does not hold its matrices.
+/// [`KernelError::TooShort`] for an operand or a tensor of `finish` that does not hold its numbers,
+/// [`KernelError::Misaligned`] for one of the latter.
 ///
 /// # Panics
 /// If the product is not [taken](is_taken). On a GPU that [does not have](is_supported) the
@@ -96,7 +129,8 @@ pub fn tensor_core_product(
     numbers: Numbers,
     lhs: &Operand,
     rhs: &Operand,
-) -> Result<Handle, KernelError> {
+    finish: Finish<'_>,
+) -> Result<Finished, KernelError> {
     assert!(
         is_taken(shape, numbers, lhs, rhs),
         "tensor_core_product: expected whole vectors along k, found {shape:?} of {lhs:?} and {rhs:?}"
@@ -107,87 +141,87 @@ pub fn tensor_core_product(
         let align = numbers.size() as u64;
         buffer::check(NAME, what, &operand.handle, bytes, align)?;
     }
-    let vectors = |elements: usize| (numbers.size() * elements / VECTOR) as u32;
-    let packed = packed(client, shape, numbers, rhs);
-    let ([rows, columns], _) = numbers.tile();
-    let out = client.empty(4 * batch * m * n);
+    finish.check(NAME, batch * m * n, n)?;
+    let columns = match COLUMNS {
+        [large, _] if batch * m.div_ceil(ROWS) * n.div_ceil(large) >= MANY => large,
+        [_, small] => small,
+    };
+    let steps = (numbers.size() * k).div_ceil(DEPTH);
+    let packed = packed(client, shape, numbers, columns, rhs);
+    let (finished, [out, bias, beside]) = finish.buffers(client, batch * m * n);
     let count = CubeCount::Static(
         n.div_ceil(columns) as u32,
-        m.div_ceil(rows) as u32,
+        m.div_ceil(ROWS).next_multiple_of(CLUSTER) as u32,
         batch as u32,
     );
-    let sizes = [
-        m as u32,
-        n as u32,
-        (numbers.size() * k) as u32,
-        vectors(lhs.stride),
-        vectors(packed.stride),
-        vectors(lhs.batch_stride),
-        vectors(packed.batch_stride),
-    ];
-    // SAFETY: the operands hold their lengths, as checked above, the result was made of its own,
-    // and the kernel clamps what it reads and guards what it writes by m, n and k.
+    let shared = u32::from(rhs.batch_stride == 0);
+    let sizes = [m as u32, n as u32, steps as u32, shared];
+    // SAFETY: the tensors hold their lengths, as checked above, packed operand and result were made of
+    // theirs, the map's extents are those of the left operand, outside of which it gives zeros, and
+    // the kernel guards what it reads and writes beside that by m and n.
     #[allow(unsafe_code)]
     unsafe {
-        let buffers = vec![lhs.handle.clone(), packed.handle, out.clone()];
-        product(numbers).launch(client, count, buffers, &sizes);
+        let maps = vec![numbers.map(batch, m, k, lhs)];
+        let buffers = vec![packed, out, bias, beside];
+        product(numbers, columns, finish).launch(client, count, maps, buffers, &sizes);
     }
-    Ok(out)
+    Ok(finished)
 }
 
-/// The right operand with k together, rounded, and rows at multiples of 16 bytes.
+/// The right operand in tiles of `columns` along n and [`DEPTH`] bytes along k, rounded.
 fn packed(
     client: &ComputeClient<CudaRuntime>,
     shape: ProductShape,
     numbers: Numbers,
+    columns: usize,
     rhs: &Operand,
-) -> Operand {
+) -> Handle {
     let ProductShape { batch, k, n, .. } = shape;
-    let whole = |elements: usize| (numbers.size() * elements).is_multiple_of(VECTOR);
-    let aligned = buffer::offset(&rhs.handle).is_multiple_of(VECTOR as u64);
-    let in_place = rhs.k_last && whole(rhs.stride) && whole(rhs.batch_stride) && aligned;
-    if in_place && numbers == Numbers::Bf16 {
-        return rhs.clone();
-    }
     // One matrix for all products stays one.
     let matrices = if rhs.batch_stride == 0 { 1 } else { batch };
-    let row = k.next_multiple_of(VECTOR / numbers.size());
-    let out = client.empty(numbers.size() * matrices * n * row);
-    let count = CubeCount::Static(
-        k.div_ceil(SIDE) as u32,
-        n.div_ceil(SIDE) as u32,
-        matrices as u32,
+    let (steps, width) = (
+        (numbers.size() * k).div_ceil(DEPTH),
+        n.next_multiple_of(columns),
     );
-    let sizes = [n, k, rhs.stride, rhs.batch_stride, row].map(|size| size as u32);
-    // SAFETY: as in `tensor_core_product`.
+    let out = client.empty(DEPTH * matrices * width * steps);
+    let count = CubeCount::Static(steps as u32, (width / SIDE) as u32, matrices as u32);
+    let sizes = [n, k, rhs.stride, rhs.batch_stride].map(|size| size as u32);
+    // SAFETY: the operand holds its length, as the caller checked, the result was made of its own, and
+    // the kernel guards what it reads by n and k.
     #[allow(unsafe_code)]
     unsafe {
         let buffers = vec![rhs.handle.clone(), out.clone()];
-        pack(numbers, rhs.k_last).launch(client, count, buffers, &sizes);
+        pack(numbers, columns, rhs.k_last).launch(client, count, Vec::new(), buffers, &sizes);
     }
-    Operand {
-        handle: out,
-        k_last: true,
-        stride: row,
-        batch_stride: if matrices == 1 { 0 } else { n * row },
-    }
+    out
 }
 
-fn product(numbers: Numbers) -> CudaSource {
+fn product(numbers: Numbers, columns: usize, finish: Finish<'_>) -> CudaSource {
+    let stages = if columns == COLUMNS[0] { 4 } else { 6 };
+    let mut defines = vec![numbers.define(), ("COLUMNS", columns as u32)];
+    defines.extend(finish.defines());
     CudaSource {
         name: NAME,
-        text: include_str!("product.cu"),
-        defines: vec![numbers.define()],
-        units: 256,
-        shared: numbers.tile().1,
+        text: concat!(
+            include_str!("../finish/finish.cu"),
+            include_str!("product.cu")
+        ),
+        defines,
+        units: UNITS,
+        // Two barriers a stage.
+        shared: ALIGN + stages * (DEPTH * (ROWS + columns) + 16),
     }
 }
 
-fn pack(numbers: Numbers, k_last: bool) -> CudaSource {
+fn pack(numbers: Numbers, columns: usize, k_last: bool) -> CudaSource {
     CudaSource {
         name: "pack",
         text: include_str!("pack.cu"),
-        defines: vec![numbers.define(), ("K_LAST", u32::from(k_last))],
+        defines: vec![
+            numbers.define(),
+            ("COLUMNS", columns as u32),
+            ("K_LAST", u32::from(k_last)),
+        ],
         units: 256,
         shared: 0,
     }
@@ -204,9 +238,11 @@ mod tests {
     #[test]
     fn source_does_not_compile() {
         for numbers in [Numbers::Tf32, Numbers::Bf16] {
-            product(numbers).compiles();
-            pack(numbers, false).compiles();
-            pack(numbers, true).compiles();
+            for columns in COLUMNS {
+                product(numbers, columns, Finish::Plain).compiles();
+                pack(numbers, columns, false).compiles();
+                pack(numbers, columns, true).compiles();
+            }
         }
     }
 }

@@ -1,51 +1,61 @@
-// The right operand with k together in memory: [batch][n][row] of [batch][k][n], or of
+// The right operand of products as product.cu reads it: [batch][n / COLUMNS][k / K] tiles of COLUMNS
+// rows along n, of K elements or 128 bytes along k, with bytes 16 to 31 and so on of a row exchanged by
+// the row's number (128-byte swizzle); zeros past the last n and k. Of [batch][k][n], or of
 // [batch][n][k] if K_LAST. TF32 1: f32, rounded to TF32; else two bytes each, as they are.
 
 struct Sizes {
     unsigned n, k;
     // In elements.
-    unsigned stride, batch, row;
+    unsigned stride, batch;
 };
 
 #if TF32
 typedef float Element;
-__device__ __forceinline__ Element rounded(Element x) {
+typedef float Word;
+__device__ __forceinline__ Word word(const Element *x) {
     unsigned y;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x[0]));
     return __uint_as_float(y);
 }
 #else
 typedef unsigned short Element;
-__device__ __forceinline__ Element rounded(Element x) { return x; }
+typedef unsigned Word;
+__device__ __forceinline__ Word word(const Element *x) { return x[0] | (Word)x[1] << 16; }
 #endif
 
-constexpr unsigned SIDE = 32, LINES = 8;
+constexpr unsigned EACH = sizeof(Word) / sizeof(Element), SIDE = 32, K = SIDE * EACH, LINES = 8;
 
 extern "C" __global__ void __launch_bounds__(SIDE * LINES)
-    pack(const Element *__restrict__ in, Element *__restrict__ out, const __grid_constant__ Sizes sizes) {
+    pack(const Element *__restrict__ in, Word *__restrict__ out, const __grid_constant__ Sizes sizes) {
     const unsigned x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;
-    const unsigned first_n = blockIdx.y * SIDE, first_k = blockIdx.x * SIDE;
+    const unsigned first_n = blockIdx.y * SIDE, first_k = blockIdx.x * K;
     in += blockIdx.z * (unsigned long long)sizes.batch;
-    out += blockIdx.z * (unsigned long long)sizes.n * sizes.row;
-#if K_LAST
+    const unsigned long long tile =
+        (blockIdx.z * (unsigned long long)(gridDim.y * SIDE / COLUMNS) + first_n / COLUMNS) * gridDim.x + blockIdx.x;
+    out += tile * COLUMNS * SIDE;
+    auto read = [&](unsigned n, unsigned k) {
+        const unsigned long long at = K_LAST ? n * (unsigned long long)sizes.stride + k : k * (unsigned long long)sizes.stride + n;
+        return n < sizes.n && k < sizes.k ? in[at] : Element(0);
+    };
+#if !K_LAST
+    // Read along n, written along k.
+    __shared__ Element turned[K][SIDE + 1];
 #pragma unroll
-    for (unsigned i = y; i < SIDE; i += LINES) {
-        const unsigned n = first_n + i, k = first_k + x;
-        if (n < sizes.n && k < sizes.k)
-            out[n * (unsigned long long)sizes.row + k] = rounded(in[n * (unsigned long long)sizes.stride + k]);
-    }
-#else
-    __shared__ Element tile[SIDE][SIDE + 1];
-#pragma unroll
-    for (unsigned i = y; i < SIDE; i += LINES) {
-        const unsigned k = first_k + i, n = first_n + x;
-        if (k < sizes.k && n < sizes.n) tile[i][x] = in[k * (unsigned long long)sizes.stride + n];
-    }
+    for (unsigned i = y; i < K; i += LINES) turned[i][x] = read(first_n + x, first_k + i);
     __syncthreads();
+#endif
 #pragma unroll
     for (unsigned i = y; i < SIDE; i += LINES) {
-        const unsigned n = first_n + i, k = first_k + x;
-        if (n < sizes.n && k < sizes.k) out[n * (unsigned long long)sizes.row + k] = rounded(tile[x][i]);
-    }
+        Element elements[EACH];
+#pragma unroll
+        for (unsigned j = 0; j < EACH; j++) {
+#if K_LAST
+            elements[j] = read(first_n + i, first_k + EACH * x + j);
+#else
+            elements[j] = turned[EACH * x + j][i];
 #endif
+        }
+        const unsigned row = (first_n + i) % COLUMNS;
+        out[row * SIDE + (x ^ row % 8 * 4)] = word(elements);
+    }
 }

@@ -20,6 +20,8 @@ use super::strategy::strategy;
 #[cfg(feature = "cuda")]
 use super::tensor_cores::by_tensor_cores;
 use super::tiled::tiled;
+#[cfg(feature = "cuda")]
+use dacapo_kernels::finish::Finish;
 use dacapo_kernels::{RowShape, sum_parts::sum_parts};
 
 use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision};
@@ -35,8 +37,7 @@ pub(super) fn product<R: CubeRuntime>(
     dtype: DType,
 ) -> CubeTensor<R> {
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let rank = shape.num_dims();
-    let k = lhs.meta.shape()[rank - 1];
+    let k = lhs.meta.shape()[shape.num_dims() - 1];
     // CUDA refuses a launch over no elements, which filling nothing with zeros would be.
     if shape.num_elements() == 0 {
         return empty_device_contiguous_dtype(lhs.client, lhs.device, shape, dtype);
@@ -46,25 +47,10 @@ pub(super) fn product<R: CubeRuntime>(
     }
 
     let (lhs, rhs) = (readable(lhs), readable(rhs));
-    let problem = MatmulShape {
-        batch: shape[..rank - 2].iter().product(),
-        m: shape[rank - 2],
-        k,
-        n: shape[rank - 1],
-        layout: Layout::new(is_transposed(&lhs), is_transposed(&rhs)),
-        aligned: is_aligned(&lhs) && is_aligned(&rhs),
-    };
-    // Operands of another float type were not rounded, and are no wider than bf16 or are f64.
-    let precision = match lhs.dtype {
-        DType::F32 => precision,
-        DType::F64 => Precision::F32,
-        _ => Precision::Bf16,
-    };
+    let problem = problem_of(&lhs, &rhs);
+    let precision = precision_of(&lhs, precision);
     let plan = KernelPlan::current();
-    let parts = match (rank, dtype) {
-        (2, DType::F32) => plan.parts(&problem),
-        _ => 1,
-    };
+    let parts = parts_of(&problem, &shape, dtype);
     let (lhs, rhs) = match parts {
         1 => (lhs, rhs),
         // A part's beginning lies at a multiple of 16 bytes, as the whole's.
@@ -86,6 +72,38 @@ pub(super) fn product<R: CubeRuntime>(
          another precision",
         refused.join("; ")
     )
+}
+
+/// What the plan asks of the product of two [`readable`] operands.
+pub(super) fn problem_of<R: CubeRuntime>(lhs: &CubeTensor<R>, rhs: &CubeTensor<R>) -> MatmulShape {
+    let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    let rank = shape.num_dims();
+    MatmulShape {
+        batch: shape[..rank - 2].iter().product(),
+        m: shape[rank - 2],
+        k: lhs.meta.shape()[rank - 1],
+        n: shape[rank - 1],
+        layout: Layout::new(is_transposed(lhs), is_transposed(rhs)),
+        aligned: is_aligned(lhs) && is_aligned(rhs),
+    }
+}
+
+/// That of a product of operands like `lhs`: those of another float type were not rounded, and are no
+/// wider than bf16 or are f64.
+pub(super) fn precision_of<R: CubeRuntime>(lhs: &CubeTensor<R>, precision: Precision) -> Precision {
+    match lhs.dtype {
+        DType::F32 => precision,
+        DType::F64 => Precision::F32,
+        _ => Precision::Bf16,
+    }
+}
+
+/// Into how many parts the product is split.
+pub(super) fn parts_of(problem: &MatmulShape, result: &Shape, dtype: DType) -> usize {
+    match (result.num_dims(), dtype) {
+        (2, DType::F32) => KernelPlan::current().parts(problem),
+        _ => 1,
+    }
 }
 
 /// A matrix as so many, each of a part of the dimension `along`.
@@ -121,7 +139,9 @@ pub(super) fn launch<R: CubeRuntime>(
     match kernel {
         Kernel::F32Product => return by_multiply_add(lhs, rhs, dtype),
         #[cfg(feature = "cuda")]
-        Kernel::TensorCoreProduct => return by_tensor_cores(lhs, rhs, dtype),
+        Kernel::TensorCoreProduct => {
+            return by_tensor_cores(lhs, rhs, dtype, Finish::Plain).map(|found| found.out);
+        }
         #[cfg(not(feature = "cuda"))]
         Kernel::TensorCoreProduct => return Err(refused("not on CUDA")),
         _ => {}

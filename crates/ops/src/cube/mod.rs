@@ -1,5 +1,7 @@
 //! Planned products on CubeCL backends.
 
+#[cfg(feature = "cuda")]
+mod finished;
 mod launch;
 mod multiply_add;
 mod operand;
@@ -14,6 +16,9 @@ use burn::tensor::{DType, FloatDType, backend::DeviceOps, ops::FloatTensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::prelude::CubePrimitive;
 use cubecl::server::ComputeServer;
+
+#[cfg(feature = "cuda")]
+pub(crate) use finished::{finished, handle};
 
 use crate::{PlannedMatmul, Precision};
 

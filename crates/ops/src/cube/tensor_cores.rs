@@ -7,9 +7,10 @@ use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::cuda::{CudaDevice, CudaRuntime};
 use cubecl::prelude::*;
 use cubek::matmul::definition::MatmulSetupError;
+use dacapo_kernels::finish::Finish;
 use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
 
-use super::launch::result_shape;
+use super::finished::Finished;
 use super::multiply_add::{operands, refused};
 
 /// The product of two [`readable`](super::operand::readable) operands, if the GPU has the
@@ -18,7 +19,8 @@ pub(super) fn by_tensor_cores<R: CubeRuntime>(
     lhs: &CubeTensor<R>,
     rhs: &CubeTensor<R>,
     dtype: DType,
-) -> Result<CubeTensor<R>, MatmulSetupError> {
+    finish: Finish<'_>,
+) -> Result<Finished<R>, MatmulSetupError> {
     let numbers = match [lhs.dtype, rhs.dtype, dtype] {
         [DType::F32, DType::F32, DType::F32] => Numbers::Tf32,
         [DType::BF16, DType::BF16, DType::F32] => Numbers::Bf16,
@@ -39,11 +41,7 @@ pub(super) fn by_tensor_cores<R: CubeRuntime>(
     if !is_taken(shape, numbers, &left, &right) {
         return Err(refused("not whole vectors along k"));
     }
-    let product = tensor_core_product(client, shape, numbers, &left, &right)
+    let found = tensor_core_product(client, shape, numbers, &left, &right, finish)
         .unwrap_or_else(|error| panic!("matmul: {error}"));
-    let (client, device) = (lhs.client.clone(), lhs.device.clone());
-    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    Ok(CubeTensor::new_contiguous(
-        client, device, out, product, dtype,
-    ))
+    Ok(Finished::of(lhs, rhs, finish, found))
 }
