@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
-use dacapo_ops::{Precision, matmul, scaled_softmax, swap_heads};
+use dacapo_ops::{Precision, matmul, scaled_softmax, single_query_attention, swap_heads};
 use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
@@ -152,23 +152,30 @@ impl<B: Backend> Attention<B> {
             by_head(&self.key).swap_dims(1, 2),
             self.precision,
         );
-        // `[n, d_model, heads]`
-        let asking = asking.swap_dims(0, 1).swap_dims(1, 2);
-        // `x` on the left, so that its gradient lies as it does, `[n, tokens, d_model]`.
-        let mut scores = matmul(x.clone(), asking, self.precision).swap_dims(1, 2);
+        let asking = asking.swap_dims(0, 1);
+        let scale = (d_head as f64).sqrt().recip();
         // The same for all tokens, which the softmax does not see; but a bias that is trained has
         // a gradient, if only of zeros.
-        if let Some(bias) = self.key.bias.as_ref().filter(|bias| bias.is_require_grad()) {
-            let bias = bias.val().reshape([1, heads, d_head]);
-            scores = scores + (query * bias).sum_dim(2);
-        }
-        if self.causal {
-            let mask = only.causal_mask(n, tokens);
-            let mask = Tensor::<B, 4>::from_data(mask, (&scores.device(), scores.dtype()));
-            scores = scores + mask.reshape([n, 1, tokens]);
-        }
-        let shares = scaled_softmax(scores, (d_head as f64).sqrt().recip());
-        let mixed = matmul(shares, x, self.precision).swap_dims(0, 1);
+        let bias = self.key.bias.as_ref().filter(|bias| bias.is_require_grad());
+        let mixed = match (bias, self.causal) {
+            (None, false) => single_query_attention(asking, x, scale, self.precision),
+            _ => {
+                // `x` on the left, so that its gradient lies as it does, `[n, tokens, d_model]`.
+                let scores = matmul(x.clone(), asking.swap_dims(1, 2), self.precision);
+                let mut scores = scores.swap_dims(1, 2);
+                if let Some(bias) = bias {
+                    let bias = bias.val().reshape([1, heads, d_head]);
+                    scores = scores + (query * bias).sum_dim(2);
+                }
+                if self.causal {
+                    let mask = only.causal_mask(n, tokens);
+                    let mask = Tensor::<B, 4>::from_data(mask, (&scores.device(), scores.dtype()));
+                    scores = scores + mask.reshape([n, 1, tokens]);
+                }
+                matmul(scaled_softmax(scores, scale), x, self.precision)
+            }
+        };
+        let mixed = mixed.swap_dims(0, 1);
         let joined = matmul(mixed, by_head(&self.value), self.precision);
         let joined = joined.swap_dims(0, 1).reshape([n, 1, d_model]);
         match &self.value.bias {

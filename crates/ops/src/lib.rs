@@ -9,6 +9,7 @@
 //! its products, [`l2_normalise`] what comes before cosines, each in one pass over its tensors, forward and backward: by kernels of
 //! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
 //! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
+//! [`single_query_attention`] is that of one token over a sequence's rows.
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
 //! it would make on one thread. [`sum()`], [`mean`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
@@ -67,6 +68,7 @@ mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
+mod single_query;
 mod work_queue;
 
 pub use activation::Activation;
@@ -82,4 +84,5 @@ pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
+pub use single_query::single_query_attention;
 pub use work_queue::WorkQueue;

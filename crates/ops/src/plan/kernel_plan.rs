@@ -18,7 +18,7 @@ const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
 /// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
 /// that grows with every change of its bits.
-const FUSED: [(&str, u32); 11] = [
+const FUSED: [(&str, u32); 12] = [
     ("dora_merge", 2),
     ("dropout_mask", 1),
     ("adamw_step", 1),
@@ -30,6 +30,7 @@ const FUSED: [(&str, u32); 11] = [
     ("f32_product", 1),
     ("tensor_core_product", 1),
     ("l2_normalise", 1),
+    ("single_query", 1),
 ];
 
 /// A tile of a result that is split, each of whose parts occupies a processor.
@@ -96,7 +97,7 @@ impl KernelPlan {
     pub fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "kernel plan 5: {VERSIONS}; sums and results f32, contiguous; first kernel that can be set up"
+                "kernel plan 6: {VERSIONS}; sums and results f32, contiguous; first kernel that can be set up"
             ),
             format!("in place of tensor operations: {}", fused_text()),
             "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
