@@ -12,6 +12,7 @@
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
 //! it would make on one thread. [`sum()`], [`mean`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
+//! [`queue_read`] queues a read at once that is waited for later.
 //!
 //! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
 //! [`dora_merge`] is DoRA's merged weight with its gradients, [`dropout`] multiplies by a mask that
@@ -67,6 +68,7 @@ mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
+mod queued_read;
 mod work_queue;
 
 pub use activation::Activation;
@@ -82,4 +84,5 @@ pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
+pub use queued_read::{QueuedRead, queue_read};
 pub use work_queue::WorkQueue;
