@@ -13,6 +13,7 @@
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
 //! it would make on one thread. [`sum()`], [`mean`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
+//! [`queue_read`] queues a read at once that is waited for later.
 //!
 //! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
 //! [`dora_merge`] is DoRA's merged weight with its gradients, [`dropout`] multiplies by a mask that
@@ -69,6 +70,7 @@ mod plan;
 mod planned_matmul;
 mod precision;
 mod single_query;
+mod queued_read;
 mod work_queue;
 
 pub use activation::Activation;
@@ -85,4 +87,5 @@ pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Til
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
 pub use single_query::single_query_attention;
+pub use queued_read::{QueuedRead, queue_read};
 pub use work_queue::WorkQueue;

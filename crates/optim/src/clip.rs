@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Tensor, Transaction, backend::Backend};
-use dacapo_ops::{sum, sum_of_squares};
+use burn::tensor::{DType, Tensor, backend::Backend};
+use dacapo_ops::{QueuedRead, queue_read, sum, sum_of_squares};
 
 use crate::{OptimError, PendingReport};
 
@@ -89,14 +89,15 @@ pub(crate) fn non_finite(path: &str, square: f64) -> OptimError {
 }
 
 /// Reads one-element tensors in one transfer.
-pub(crate) fn read<B: Backend>(tensors: Vec<Tensor<B, 1>>) -> Result<Vec<f64>, OptimError> {
-    let all = tensors.into_iter();
-    let transaction = all.fold(Transaction::<B>::default(), Transaction::register);
-    let data = transaction
-        .try_execute()
-        .map_err(|error| OptimError::Device {
-            operation: "reading gradient norms",
-            message: error.to_string(),
-        })?;
+fn read<B: Backend>(tensors: Vec<Tensor<B, 1>>) -> Result<Vec<f64>, OptimError> {
+    waited(queue_read(tensors))
+}
+
+/// What a read of one-element tensors gives.
+pub(crate) fn waited<B: Backend>(read: QueuedRead<B>) -> Result<Vec<f64>, OptimError> {
+    let data = read.wait().map_err(|error| OptimError::Device {
+        operation: "reading gradient norms",
+        message: error.to_string(),
+    })?;
     Ok(data.iter().flat_map(|data| data.iter::<f64>()).collect())
 }

@@ -1,8 +1,9 @@
 use burn::tensor::{Tensor, backend::Backend};
+use dacapo_ops::{QueuedRead, queue_read};
 
 use crate::{
     OptimError, StepReport,
-    clip::{non_finite, read, round},
+    clip::{non_finite, round, waited},
 };
 
 /// A step's report, whose figures the device may still have to compute.
@@ -17,7 +18,7 @@ enum Report<B: Backend> {
         /// Of the gradients, in their order.
         paths: Vec<String>,
         /// Of each gradient, the sum of its squares.
-        squares: Vec<Tensor<B, 1>>,
+        squares: QueuedRead<B>,
         /// Whether all gradients are f32.
         single: bool,
         clipped: bool,
@@ -29,6 +30,7 @@ impl<B: Backend> PendingReport<B> {
         Self(Report::Known(report))
     }
 
+    /// Queues the read of the figures.
     pub(crate) fn deferred(
         paths: Vec<String>,
         squares: Vec<Tensor<B, 1>>,
@@ -37,7 +39,7 @@ impl<B: Backend> PendingReport<B> {
     ) -> Self {
         Self(Report::Deferred {
             paths,
-            squares,
+            squares: queue_read(squares),
             single,
             clipped,
         })
@@ -59,7 +61,7 @@ impl<B: Backend> PendingReport<B> {
             } => (paths, squares, single, clipped),
         };
         let mut total = 0.0;
-        for (path, square) in paths.iter().zip(read(squares)?) {
+        for (path, square) in paths.iter().zip(waited(squares)?) {
             let norm = round(libm::sqrt(square), single);
             total = round(total + round(norm * norm, single), single);
             // Also a sum that overflows is blamed on the gradient that did it.

@@ -10,11 +10,12 @@ use std::{
 use burn::{
     module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{
-        Bool, DType, Int, Tensor, TensorData, Transaction,
+        Bool, DType, Int, Tensor, TensorData,
         backend::{AutodiffBackend, Backend},
     },
 };
 
+use dacapo_ops::queue_read;
 use dacapo_optim::{OptimError, ParamSpec};
 
 use crate::TrainerError;
@@ -242,18 +243,12 @@ pub(crate) fn read_all<B: Backend>(
     tensors: Vec<Tensor<B, 1>>,
     operation: &'static str,
 ) -> Result<Vec<TensorData>, TrainerError> {
-    if tensors.is_empty() {
-        // Burn's transaction on a GPU panics without a tensor.
-        return Ok(Vec::new());
-    }
-    let read = tensors
-        .into_iter()
-        .fold(Transaction::<B>::default(), Transaction::register)
-        .try_execute();
-    Ok(read.map_err(|error| OptimError::Device {
-        operation,
-        message: error.to_string(),
-    })?)
+    Ok(queue_read(tensors)
+        .wait()
+        .map_err(|error| OptimError::Device {
+            operation,
+            message: error.to_string(),
+        })?)
 }
 
 struct SetFlat<B: AutodiffBackend> {

@@ -33,7 +33,11 @@ pub trait Observer {
         Info::default()
     }
 
-    /// Asked after every step: should the run stop here? It goes on if this is not implemented.
+    /// Asked once for every step, after it at the latest: should the run stop there? It goes on if this is
+    /// not implemented.
+    ///
+    /// Within an epoch it is asked when the step is [queued](crate::run()), before its event. A wish that
+    /// comes from an event so may stop the run one step later than that.
     fn stop(&mut self) -> Option<StopReason> {
         None
     }

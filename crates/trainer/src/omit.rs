@@ -98,6 +98,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
 
     /// Refuses a run whose record would not lead on to the same bits.
     pub(crate) fn check_whole(&self) -> Result<(), TrainerError> {
+        self.check_none_pending()?;
         match (self.shuffle_from, self.dropout_from) {
             (0, 0) => Ok(()),
             _ => Err(TrainerError::state(

@@ -15,6 +15,10 @@ use crate::{
 /// computed; what goes wrong with it ends the run before the step after that. Whatever the outcome, the
 /// state that it leaves in memory is committed when this returns.
 ///
+/// Within an epoch a step is queued before the figures of the one before it are read, so that a device need
+/// not wait for the host, unless the state between the two is needed: for a checkpoint that is due, or
+/// because the run ends there. No bit and no event depends on it.
+///
 /// The folder is [locked](RunFolder::lock) from here on, unless it is already.
 ///
 /// Of a run that [several processes](crate::Ranks) train, this is what the first one does; the others
@@ -23,7 +27,8 @@ use crate::{
 ///
 /// # Errors
 /// A folder that another process works in; a trainer that an ablation has taken a stream's position from, which no checkpoint would
-/// hold; those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole.
+/// hold; those of [`Trainer::step`] and of writing. The checkpoints committed before stay whole, and are
+/// the state to go on from: the trainer must not be used further.
 pub fn run<B: AutodiffBackend, T: Task<B>, O: Observer, S: Storage + Sync>(
     trainer: &mut Trainer<B, T>,
     folder: &RunFolder<S>,
@@ -125,31 +130,56 @@ fn train<B: AutodiffBackend, T: Task<B>, O: Observer>(
         // A folder that cannot be written to is told before the first step, not after.
         note_checkpoint(observer, keeper.writer.flush()?)?;
     }
+    // Of the step that was finished last: the step after it, if that is queued already, or the wish to
+    // stop here, if that was asked for already.
+    let (mut ahead, mut wish) = (None, None);
     loop {
         if let Some(keeper) = &mut keeper {
             note_checkpoint(observer, keeper.writer.poll()?)?;
         }
-        if trainer.is_finished() {
-            return Ok(match trainer.early_stopping().triggered {
-                true => Outcome::StoppedEarly,
-                false => Outcome::Completed,
-            });
-        }
-        if let Some(reason) = stop(trainer, stop_after, observer)? {
-            if let Some(keeper) = &mut keeper
-                && !keeper.committed
-            {
-                keeper.commit(trainer, false, observer)?;
+        let pending = match ahead.take() {
+            Some(queued) => queued,
+            None => {
+                if trainer.is_finished() {
+                    return Ok(match trainer.early_stopping().triggered {
+                        true => Outcome::StoppedEarly,
+                        false => Outcome::Completed,
+                    });
+                }
+                let reason = match wish.take() {
+                    None => stop(trainer, stop_after, observer)?,
+                    known => known,
+                };
+                if let Some(reason) = reason {
+                    if let Some(keeper) = &mut keeper
+                        && !keeper.committed
+                    {
+                        keeper.commit(trainer, false, observer)?;
+                    }
+                    return Ok(Outcome::Stopped(reason));
+                }
+                trainer.queue_step()
             }
-            return Ok(Outcome::Stopped(reason));
-        }
-
-        let Some(report) = trainer.step()? else {
+        };
+        let Some(pending) = pending? else {
             continue;
         };
         if let Some(keeper) = &mut keeper {
             keeper.committed = false;
         }
+
+        // The device need not wait for this step's figures to be read and noted.
+        let keeps = keeper
+            .as_ref()
+            .is_some_and(|keeper| due(trainer, keeper.policy));
+        if !keeps && trainer.can_queue_after(&pending) {
+            wish = stop(trainer, stop_after, observer)?;
+            if wish.is_none() {
+                // An error of its own comes after those of this one.
+                ahead = Some(trainer.queue_step());
+            }
+        }
+        let report = trainer.finish_step(pending)?;
         let epoch_end = report.epoch_end.clone();
         note(observer, &Event::Step(report))?;
         let improved = epoch_end.as_ref().is_some_and(|end| end.improved);
@@ -157,6 +187,7 @@ fn train<B: AutodiffBackend, T: Task<B>, O: Observer>(
             note(observer, &Event::Epoch(end))?;
         }
         if let Some(keeper) = &mut keeper
+            && ahead.is_none()
             && (improved || trainer.is_finished() || due(trainer, keeper.policy))
         {
             keeper.commit(trainer, improved, observer)?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BatchPerturbation, Perturbation, PerturbationKind, StepContext, Task, Trainer, TrainerError,
+    losses::{Losses, first},
     module_state,
     shard_tree::{ShardNode, ShardTree},
 };
@@ -22,27 +23,6 @@ pub(crate) type FlatTensors<B> = BTreeMap<String, Tensor<B, 1>>;
 struct Piece {
     examples: Range<usize>,
     index: u32,
-}
-
-/// The mean losses of a step's forward passes, each with the number of its examples, in the order of the
-/// shards.
-pub(crate) enum Losses<B: Backend> {
-    /// Nobody has waited for them yet.
-    Queued(Vec<(Tensor<B, 1>, usize)>),
-    Read(Vec<(f64, usize)>),
-}
-
-impl<B: Backend> Losses<B> {
-    /// Waits for them.
-    pub(crate) fn read(self) -> Vec<(f64, usize)> {
-        match self {
-            Self::Queued(losses) => losses
-                .into_iter()
-                .map(|(loss, examples)| (first(&loss.into_data()), examples))
-                .collect(),
-            Self::Read(losses) => losses,
-        }
-    }
 }
 
 /// Sums of gradients, each over the shards below a node; `None` where none of them has an example.
@@ -100,7 +80,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             sums.insert(node, sum);
         }
         let losses = match self.ranks.size() {
-            1 => Losses::Queued(losses),
+            1 => Losses::OnDevice(losses),
             _ => Losses::Read(self.exchange_sums(step, losses, &mut sums)?),
         };
         let mut at = |node| Ok::<_, TrainerError>(sums.remove(&node));
@@ -313,8 +293,4 @@ fn add<B: Backend>(left: FlatTensors<B>, mut right: FlatTensors<B>) -> FlatTenso
         right.insert(path, sum);
     }
     right
-}
-
-fn first(loss: &TensorData) -> f64 {
-    loss.iter::<f64>().next().unwrap_or(f64::NAN)
 }

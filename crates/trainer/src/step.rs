@@ -7,7 +7,7 @@ use burn::{module::AutodiffModule, tensor::backend::AutodiffBackend};
 use crate::{
     EpochReport, EpochRow, PartialEpoch, PerturbationKind, ResetOptimizer, ScheduleUnit,
     StepReport, Task, Trainer, TrainerError, hashes::frozen_hashes, metrics::check_monitor,
-    module_state, shard_gradients::Gradients, trainer::epoch_checkpoint,
+    module_state, pending_step::PendingStep, shard_gradients::Gradients, trainer::epoch_checkpoint,
 };
 
 impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
@@ -19,6 +19,24 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// gradient; a frozen tensor that changed. After an error the trainer must not be
     /// used further: its last checkpoint is the state to go on from.
     pub fn step(&mut self) -> Result<Option<StepReport>, TrainerError> {
+        self.check_none_pending()?;
+        let pending = self.queue_step()?;
+        pending.map(|pending| self.finish_step(pending)).transpose()
+    }
+
+    /// Everything of the next step that can be done without waiting for the device; `None` when the run
+    /// is finished. [`finish_step`](Self::finish_step) is to follow.
+    ///
+    /// The step before may still be pending, if it [lets](Self::can_queue_after) this one: it is then to be
+    /// finished before another is queued.
+    ///
+    /// # Errors
+    /// What goes wrong on the host. A step that is pending is then to be finished all the same: its own
+    /// error comes first.
+    pub(crate) fn queue_step(
+        &mut self,
+    ) -> Result<Option<PendingStep<B::InnerBackend>>, TrainerError> {
+        assert!(self.pending_steps < 2, "two steps are in flight already");
         if self.is_finished() {
             return Ok(None);
         }
@@ -45,30 +63,67 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             self.model = module_state::set_flat(self.model.clone(), params);
             report
         });
-        let next = self.own_examples(self.position + examples);
-        if !next.is_empty() {
-            self.task.prefetch(&next);
-        }
-        // Read once everything is queued, so that a GPU need not wait for the next step. A loss that
-        // is not finite explains what the optimizer refuses, too.
-        let loss = mean_loss(step, losses.read(), examples)?;
-        let report = report?.wait()?;
+        let losses = losses.queue_read();
+
         if self.settings.schedule_unit == ScheduleUnit::Step {
             self.scheduler.tick();
         }
-
         self.global_step = step;
         self.position += examples;
+        self.pending_steps += 1;
+        let next = self.own_examples(self.position);
+        if !next.is_empty() {
+            self.task.prefetch(&next);
+        }
+        Ok(Some(PendingStep {
+            step,
+            epoch: self.epoch + 1,
+            position: self.position,
+            examples,
+            lr_factor,
+            losses,
+            report,
+        }))
+    }
+
+    /// Whether the step after `pending`, which was queued last, depends on none of its figures, and on
+    /// nothing that [`finish_step`](Self::finish_step) does.
+    pub(crate) fn can_queue_after(&self, pending: &PendingStep<B::InnerBackend>) -> bool {
+        let in_epoch = pending.position < self.examples_per_epoch();
+        let proved = self.frozen.is_none();
+        in_epoch && proved && pending.report.is_ok() && self.ranks.size() == 1
+    }
+
+    /// Waits for a step's figures, and ends the epoch if it was the epoch's last.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step), which are the same whether or not another step is queued.
+    pub(crate) fn finish_step(
+        &mut self,
+        pending: PendingStep<B::InnerBackend>,
+    ) -> Result<StepReport, TrainerError> {
+        let PendingStep {
+            step,
+            epoch,
+            position,
+            examples,
+            lr_factor,
+            losses,
+            report,
+        } = pending;
+        // A loss that is not finite explains what the optimizer refuses, too.
+        let loss = losses.wait(step, examples)?;
+        let report = report?.wait()?;
         self.partial_epoch.loss_sum += loss * examples as f64;
         self.partial_epoch.examples += examples as u64;
         self.check_frozen()?;
 
-        let (epoch, position) = (self.epoch + 1, self.position);
         let epoch_end = match position == self.examples_per_epoch() {
             true => Some(self.end_epoch(lr_factor)?),
             false => None,
         };
-        Ok(Some(StepReport {
+        self.pending_steps -= 1;
+        Ok(StepReport {
             step,
             epoch,
             position,
@@ -76,7 +131,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             grad_norm: report.grad_norm,
             lr_factor,
             epoch_end,
-        }))
+        })
     }
 
     /// Places in the epoch's order of the examples of the step that begins at `position`.
@@ -142,20 +197,4 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             None => Ok(()),
         }
     }
-}
-
-/// The mean over all examples.
-fn mean_loss(step: u64, losses: Vec<(f64, usize)>, examples: usize) -> Result<f64, TrainerError> {
-    let mut sum = 0.0;
-    for (value, examples) in losses {
-        if !value.is_finite() {
-            return Err(TrainerError::NotFinite {
-                step,
-                what: "train_loss".to_owned(),
-                value,
-            });
-        }
-        sum += value * examples as f64;
-    }
-    Ok(sum / examples as f64)
 }

@@ -38,6 +38,9 @@ pub trait Task<B: AutodiffBackend> {
     /// On an NVIDIA GPU reduce it by `dacapo_ops::mean` or `sum`: Burn's own add the parts of a large
     /// tensor in whichever order they arrive, so that two runs may differ in their last bits.
     ///
+    /// It may be asked for before the step before has been found finite. Of parameters that are not finite
+    /// give a loss that is not: the run ends with the error of the first step that went wrong.
+    ///
     /// # Errors
     /// Whatever keeps the task from computing it; it ends the run.
     fn loss(

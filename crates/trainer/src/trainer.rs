@@ -52,6 +52,9 @@ pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     has_buffers: bool,
     pub(crate) device: B::Device,
     pub(crate) ranks: Ranks,
+    /// Steps that are queued and not finished: at most two, and none between two calls from outside, but
+    /// after an error.
+    pub(crate) pending_steps: u8,
     /// Hash of every frozen tensor, until the first step has proved them constant.
     pub(crate) frozen: Option<BTreeMap<String, blake3::Hash>>,
 }
@@ -126,6 +129,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             has_buffers,
             device,
             ranks: Ranks::alone(),
+            pending_steps: 0,
             frozen: Some(frozen),
         };
         trainer.run_id = trainer.id();
@@ -141,13 +145,20 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
     /// The complete state.
     ///
     /// # Errors
-    /// A backend that cannot hand out the adapters or the moments.
+    /// A backend that cannot hand out the adapters or the moments; a step that an error has left
+    /// unfinished.
     pub fn to_record(&self, info: Info) -> Result<TrainerRecord, TrainerError> {
+        self.check_none_pending()?;
         self.snapshot(info).into_record()
     }
 
     /// The complete state, with adapters and moments still on the device.
+    ///
+    /// # Panics
+    /// After an error of [`step`](Self::step) or [`run`](crate::run()) that has left a step unfinished.
     pub fn snapshot(&self, info: Info) -> Snapshot<B> {
+        self.check_none_pending()
+            .unwrap_or_else(|error| panic!("{error}"));
         let buffers = match self.has_buffers {
             // `valid` brings running statistics up to date.
             true => module_state::tensors(&self.model.valid(), |path| self.task.is_buffer(path)),
@@ -283,6 +294,20 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             settings,
             &self.device,
         )?)
+    }
+
+    /// Refuses a trainer with a step that is queued and not finished, whose state is no state between two
+    /// steps.
+    pub(crate) fn check_none_pending(&self) -> Result<(), TrainerError> {
+        match self.pending_steps {
+            0 => Ok(()),
+            pending => Err(TrainerError::state(
+                "run.global_step",
+                "a state between two steps",
+                format!("step {}, {pending} of them pending", self.global_step),
+                "Go on from the last checkpoint",
+            )),
+        }
     }
 
     /// The run's id.
