@@ -69,8 +69,8 @@ mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
-mod single_query;
 mod queued_read;
+mod single_query;
 mod work_queue;
 
 pub use activation::Activation;
@@ -86,6 +86,6 @@ pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
-pub use single_query::single_query_attention;
 pub use queued_read::{QueuedRead, queue_read};
+pub use single_query::single_query_attention;
 pub use work_queue::WorkQueue;
