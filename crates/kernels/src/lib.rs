@@ -38,6 +38,8 @@ pub mod dora_merge;
 pub mod dropout_mask;
 #[cfg(feature = "cube")]
 pub mod f32_product;
+#[cfg(feature = "cube")]
+pub mod gather_rows;
 pub mod host;
 #[cfg(feature = "cube")]
 pub mod l2_normalise;
