@@ -12,7 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("dacapo-rng", &[]),
     ("dacapo-record", &[]),
-    ("dacapo-prefix", &["dacapo-rng"]),
+    ("dacapo-prefix", &["dacapo-ops", "dacapo-rng"]),
     ("dacapo-pth", &[]),
     ("dacapo-peft", &["dacapo-pth"]),
     ("dacapo-kernels", &[]),

@@ -58,6 +58,35 @@ pub enum KernelError {
         found: u64,
     },
 
+    /// Rows that are no whole words, which is what a kernel moves.
+    #[error(
+        "{kernel}: {what}: expected a multiple of {word} bytes, found {found}. Use the backend's own \
+         operations"
+    )]
+    PartialWord {
+        /// The kernel that refused.
+        kernel: &'static str,
+        /// The argument.
+        what: &'static str,
+        /// Bytes of a word.
+        word: u64,
+        /// The bytes found.
+        found: u64,
+    },
+
+    /// An index of something that is not there.
+    #[error("{kernel}: {what}: expected an index below {limit}, found {found}. Correct the index")]
+    OutOfRange {
+        /// The kernel that refused.
+        kernel: &'static str,
+        /// The argument.
+        what: &'static str,
+        /// How many there are.
+        limit: u64,
+        /// The index found.
+        found: u64,
+    },
+
     /// A result could not be copied from the device.
     #[error(
         "{kernel}: the result could not be read back: {reason}. The device or its memory failed"

@@ -40,6 +40,8 @@ pub mod dropout_mask;
 pub mod f32_product;
 #[cfg(feature = "cuda")]
 pub mod finish;
+#[cfg(feature = "cube")]
+pub mod gather_rows;
 pub mod host;
 #[cfg(feature = "cube")]
 pub mod l2_normalise;

@@ -15,6 +15,9 @@
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
 //! [`queue_read`] queues a read at once that is waited for later.
 //!
+//! [`gather_rows`] copies rows of several tensors into one: on a CubeCL backend in one pass, elsewhere
+//! by Burn's own operations.
+//!
 //! On a CubeCL backend three more operations run by kernels, whose versions the plan names:
 //! [`dora_merge`] is DoRA's merged weight with its gradients, [`dropout`] multiplies by a mask that
 //! is made on the device, and [`adamw_step`], on `Flex` a loop, too, is an optimizer step of many
@@ -60,6 +63,7 @@ mod cube;
 mod dispatch;
 mod dropout;
 mod fused;
+mod gather;
 mod host;
 mod host_product;
 mod linear;
@@ -80,6 +84,7 @@ pub use fused::{
     activate, add_row, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares,
     swap_heads,
 };
+pub use gather::gather_rows;
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
