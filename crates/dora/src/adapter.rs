@@ -138,12 +138,7 @@ impl<B: Backend> DoraAdapter<B> {
         bias: Option<Tensor<B, 1>>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, D> {
-        let rate = self.config.dropout;
-        let mask = dropout.filter(|_| rate > 0.0).map(|key| Mask::Keyed {
-            key: key.layer(&self.path),
-            rate,
-        });
-        self.forward_with(x, weight, bias, mask)
+        self.forward_with(x, weight, bias, self.keyed_mask(dropout))
     }
 
     /// [`forward`](Self::forward) with the mask given: one factor (0 or
@@ -179,25 +174,12 @@ impl<B: Backend> DoraAdapter<B> {
         mask: Option<Mask>,
     ) -> Tensor<B, D> {
         let weight = constant(weight);
-        let merged = match (self.config.flavour, &mask) {
-            // The two products of a low rank cost less than one W'.
-            (Flavour::Lora, _) => None,
-            (_, None) => self.merged_by_kernel(&weight, None),
-            (Flavour::ClipHba, Some(mask)) => mask
-                .words()
-                .and_then(|words| self.merged_by_kernel(&weight, Some(words))),
-            // x is masked, on one of its two ways: there is no one W'.
-            (Flavour::Peft, Some(_)) => None,
-        };
-        if let Some(merged) = merged {
-            return linear(x, merged, bias, self.precision);
+        if let Some(weight) = self.one_weight(&weight, mask.as_ref()) {
+            return linear(x, weight, bias, self.precision);
         }
         match self.config.flavour {
             Flavour::Peft => self.peft_forward(x, weight, bias, mask),
-            Flavour::ClipHba => {
-                let weight = self.clip_hba_weight(weight, mask);
-                linear(x, weight, bias, self.precision)
-            }
+            Flavour::ClipHba => unreachable!("it has one weight"),
             Flavour::Lora => {
                 let base = linear(x.clone(), weight, bias, self.precision);
                 let x = match mask {
@@ -206,6 +188,43 @@ impl<B: Backend> DoraAdapter<B> {
                 };
                 base + self.low_rank_path(x)
             }
+        }
+    }
+
+    /// The weight `[in, out]` by which alone [`forward`](Self::forward) multiplies, if there is one, for
+    /// the base weight `weight`.
+    pub(crate) fn one_weight_of_forward(
+        &self,
+        weight: Tensor<B, 2>,
+        dropout: Option<&DropoutKey>,
+    ) -> Option<Tensor<B, 2>> {
+        self.one_weight(&constant(weight), self.keyed_mask(dropout).as_ref())
+    }
+
+    fn keyed_mask(&self, dropout: Option<&DropoutKey>) -> Option<Mask> {
+        let rate = self.config.dropout;
+        dropout.filter(|_| rate > 0.0).map(|key| Mask::Keyed {
+            key: key.layer(&self.path),
+            rate,
+        })
+    }
+
+    fn one_weight(&self, weight: &Tensor<B, 2>, mask: Option<&Mask>) -> Option<Tensor<B, 2>> {
+        let merged = match (self.config.flavour, mask) {
+            // The two products of a low rank cost less than one W'.
+            (Flavour::Lora, _) => None,
+            (_, None) => self.merged_by_kernel(weight, None),
+            (Flavour::ClipHba, Some(mask)) => mask
+                .words()
+                .and_then(|words| self.merged_by_kernel(weight, Some(words))),
+            // x is masked, on one of its two ways: there is no one W'.
+            (Flavour::Peft, Some(_)) => None,
+        };
+        match self.config.flavour {
+            Flavour::ClipHba if merged.is_none() => {
+                Some(self.clip_hba_weight(weight.clone(), mask.cloned()))
+            }
+            _ => merged,
         }
     }
 

@@ -22,6 +22,11 @@ impl KeyedDropout {
         }
     }
 
+    /// Whether [`apply`](Self::apply) changes anything.
+    pub fn is_active(&self, dropout: Option<&DropoutKey>) -> bool {
+        dropout.is_some() && self.rate != 0.0
+    }
+
     /// `x` with each element multiplied by 0 or `1/(1-rate)`; `x` itself
     /// without a key or at rate 0.
     ///

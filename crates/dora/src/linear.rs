@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, backend::Backend};
-use dacapo_ops::{Precision, linear};
+use dacapo_ops::{Layer, Precision, linear, linear_onto};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{default_dtype, kaiming_bound, uniform};
@@ -195,6 +195,32 @@ impl<B: Backend> DoraLinear<B> {
             (None, Some(adapter)) => (adapter.forward(x, self.weight.val(), bias, dropout), None),
             (None, None) => (linear(x, self.weight.val(), None, self.precision), bias),
         }
+    }
+
+    /// `beside + forward(x)` `[.., out]` for `beside` `[.., out]` and `x` `[.., in]`, with the same bits;
+    /// a product on CUDA may add in its own launch.
+    pub fn forward_onto<const D: usize>(
+        &self,
+        beside: Tensor<B, D>,
+        x: Tensor<B, D>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, D> {
+        match self.layer(dropout) {
+            Some(layer) => linear_onto(beside, x, layer, self.precision),
+            None => beside + self.forward(x, dropout),
+        }
+    }
+
+    /// The one weight and the bias by which [`forward`](Self::forward) multiplies and adds; `None` where
+    /// it does more: an adapter of two low-rank products, or with dropout of x.
+    pub fn layer(&self, dropout: Option<&DropoutKey>) -> Option<Layer<B>> {
+        let weight = match (&self.merged.0, &self.adapter) {
+            (Some(merged), _) => merged.clone(),
+            (None, Some(adapter)) => adapter.one_weight_of_forward(self.weight.val(), dropout)?,
+            (None, None) => self.weight.val(),
+        };
+        let bias = self.bias.as_ref().map(Param::val);
+        Some(Layer { weight, bias })
     }
 
     /// The one weight `[in, out]` that does the work of base and adapter: W',

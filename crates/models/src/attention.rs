@@ -185,13 +185,22 @@ impl<B: Backend> Attention<B> {
     }
 
     /// What comes after [`joined`](Self::joined).
-    pub(crate) fn project(
+    fn project(&self, joined: Tensor<B, 3>, dropout: Option<&DropoutKey>) -> Tensor<B, 3> {
+        let y = self.out_proj.forward(joined, dropout);
+        self.dropout.apply(y, dropout)
+    }
+
+    /// The same, added to `beside`.
+    pub(crate) fn project_onto(
         &self,
+        beside: Tensor<B, 3>,
         joined: Tensor<B, 3>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        let y = self.out_proj.forward(joined, dropout);
-        self.dropout.apply(y, dropout)
+        match self.dropout.is_active(dropout) {
+            true => beside + self.project(joined, dropout),
+            false => self.out_proj.forward_onto(beside, joined, dropout),
+        }
     }
 
     pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>

@@ -68,9 +68,9 @@ impl<B: Backend> Block<B> {
         joined: Tensor<B, 3>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        let x = x + self.attn.project(joined, dropout);
-        let mixed = self.mlp.forward(normalise(&self.norm2, x.clone()), dropout);
-        x + mixed
+        let x = self.attn.project_onto(x, joined, dropout);
+        let normalised = normalise(&self.norm2, x.clone());
+        self.mlp.forward_onto(x, normalised, dropout)
     }
 
     pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>

@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 use dacapo_dora::{DoraError, DoraLinear, KeyedDropout};
-use dacapo_ops::{Activation, activate};
+use dacapo_ops::{Activation, activate, perceptron_onto};
 use dacapo_rng::DropoutKey;
 
 use crate::block_config::BlockConfig;
@@ -38,6 +38,25 @@ impl<B: Backend> Mlp<B> {
         let hidden = activate(hidden, bias, self.activation);
         let y = self.fc2.forward(hidden, dropout);
         self.dropout.apply(y, dropout)
+    }
+
+    /// `beside + forward(x)` with the same bits.
+    pub(crate) fn forward_onto(
+        &self,
+        beside: Tensor<B, 3>,
+        x: Tensor<B, 3>,
+        dropout: Option<&DropoutKey>,
+    ) -> Tensor<B, 3> {
+        let precision = self.fc1.precision();
+        if self.dropout.is_active(dropout) || precision != self.fc2.precision() {
+            return beside + self.forward(x, dropout);
+        }
+        match (self.fc1.layer(dropout), self.fc2.layer(dropout)) {
+            (Some(first), Some(second)) => {
+                perceptron_onto(beside, x, [first, second], self.activation, precision)
+            }
+            _ => beside + self.forward(x, dropout),
+        }
     }
 
     pub(crate) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>

@@ -9,7 +9,8 @@
 //! its products, [`l2_normalise`] what comes before cosines, each in one pass over its tensors, forward and backward: by kernels of
 //! `dacapo-kernels` on a CubeCL backend, by loops of this crate on `Flex`, with or without
 //! `Autodiff`. In other float types than f32, and elsewhere, they are Burn's own operations.
-//! [`single_query_attention`] is that of one token over a sequence's rows.
+//! [`linear_onto`] and [`perceptron_onto`] add what layers make to a residual stream: on CUDA within the
+//! products themselves. [`single_query_attention`] is that of one token over a sequence's rows.
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
 //! it would make on one thread. [`sum()`], [`mean`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
@@ -69,6 +70,7 @@ mod host_product;
 mod linear;
 mod matmul;
 mod merge;
+mod perceptron;
 mod plain;
 mod plan;
 mod planned_matmul;
@@ -88,6 +90,7 @@ pub use gather::gather_rows;
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
+pub use perceptron::{Layer, linear_onto, perceptron_onto};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;

@@ -57,10 +57,10 @@ impl<B: Backend> BertBlock<B> {
         joined: Tensor<B, 3>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, 3> {
-        let x = x + self.attn.project(joined, dropout);
+        let x = self.attn.project_onto(x, joined, dropout);
         let x = normalise_with(&self.norm1, x, self.eps);
-        let mixed = self.mlp.forward(x.clone(), dropout);
-        normalise_with(&self.norm2, x + mixed, self.eps)
+        let x = self.mlp.forward_onto(x.clone(), x, dropout);
+        normalise_with(&self.norm2, x, self.eps)
     }
 
     pub(super) fn map_linears<F>(self, path: &str, f: &mut F) -> Result<Self, DoraError>

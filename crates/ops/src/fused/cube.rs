@@ -25,7 +25,7 @@ fn row_shape(shape: &Shape) -> RowShape {
     }
 }
 
-fn kind(activation: Activation) -> ActivationKind {
+pub(crate) fn kind(activation: Activation) -> ActivationKind {
     match activation {
         Activation::Gelu => ActivationKind::Gelu,
         Activation::QuickGelu => ActivationKind::QuickGelu,
