@@ -2,6 +2,7 @@
 #![cfg(feature = "cuda")]
 
 mod common;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "common/matrices.rs"]
 mod matrices;
 
