@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, backend::Backend};
-use dacapo_ops::{Layer, Precision, linear, linear_onto};
+use dacapo_ops::{Affine, Precision, linear, linear_onto};
 use dacapo_rng::{DropoutKey, Stream};
 
 use crate::init::{default_dtype, kaiming_bound, uniform};
@@ -205,22 +205,22 @@ impl<B: Backend> DoraLinear<B> {
         x: Tensor<B, D>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, D> {
-        match self.layer(dropout) {
-            Some(layer) => linear_onto(beside, x, layer, self.precision),
+        match self.affine(dropout) {
+            Some(affine) => linear_onto(beside, x, affine, self.precision),
             None => beside + self.forward(x, dropout),
         }
     }
 
     /// The one weight and the bias by which [`forward`](Self::forward) multiplies and adds; `None` where
     /// it does more: an adapter of two low-rank products, or with dropout of x.
-    pub fn layer(&self, dropout: Option<&DropoutKey>) -> Option<Layer<B>> {
+    pub fn affine(&self, dropout: Option<&DropoutKey>) -> Option<Affine<B>> {
         let weight = match (&self.merged.0, &self.adapter) {
             (Some(merged), _) => merged.clone(),
             (None, Some(adapter)) => adapter.one_weight_of_forward(self.weight.val(), dropout)?,
             (None, None) => self.weight.val(),
         };
         let bias = self.bias.as_ref().map(Param::val);
-        Some(Layer { weight, bias })
+        Some(Affine { weight, bias })
     }
 
     /// The one weight `[in, out]` that does the work of base and adapter: W',

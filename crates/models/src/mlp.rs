@@ -51,7 +51,7 @@ impl<B: Backend> Mlp<B> {
         if self.dropout.is_active(dropout) || precision != self.fc2.precision() {
             return beside + self.forward(x, dropout);
         }
-        match (self.fc1.layer(dropout), self.fc2.layer(dropout)) {
+        match (self.fc1.affine(dropout), self.fc2.affine(dropout)) {
             (Some(first), Some(second)) => {
                 perceptron_onto(beside, x, [first, second], self.activation, precision)
             }

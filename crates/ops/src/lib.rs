@@ -90,7 +90,7 @@ pub use gather::gather_rows;
 pub use linear::linear;
 pub use matmul::matmul;
 pub use merge::{MergeInputs, MergeSpec, dora_merge, dora_norm};
-pub use perceptron::{Layer, linear_onto, perceptron_onto};
+pub use perceptron::{Affine, linear_onto, perceptron_onto};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;

@@ -5,8 +5,12 @@
 //! of these (benches/RESULTS.md). An element's sum is formed along k in steps of 32 bytes, each by
 //! the hardware in an order of its own, which is always the same.
 //!
-//! The left operand is read as it is; the right one is first written with k together in memory,
-//! which is small work beside a large product. Launches: one or two.
+//! The left operand is read as it is, by the tensor memory accelerator; the right one is first written in
+//! the tiles that the kernel reads, which is small work beside a large product. One group of four warps
+//! fetches, two multiply; two cubes beside each other along m fetch halves of the right tiles for each
+//! other. What is to become of the sums ([`Finish`](crate::finish::Finish)) does on their way out.
+//!
+//! Launches: two.
 
 mod launch;
 

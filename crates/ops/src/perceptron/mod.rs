@@ -1,19 +1,19 @@
 //! Layers whose results are added to a residual stream.
 
+mod affine;
 mod autodiff;
 mod compositions;
 #[cfg(feature = "cube")]
 mod cube;
 mod fused_products;
-mod layer;
 
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend, ops::FloatTensor};
 
 use crate::autodiff::device;
 use crate::dispatch::{is_planned, same, with_fused};
 use crate::{Activation, PlannedMatmul, Precision, activate, linear};
+pub use affine::Affine;
 use fused_products::FusedProducts;
-pub use layer::Layer;
 
 /// `beside + (x W + bias)` `[.., out]` for `beside` `[.., out]` and `x` `[.., in]`, differentiable in
 /// all.
@@ -25,7 +25,7 @@ pub use layer::Layer;
 pub fn linear_onto<B: Backend, const D: usize>(
     beside: Tensor<B, D>,
     x: Tensor<B, D>,
-    layer: Layer<B>,
+    layer: Affine<B>,
     precision: Precision,
 ) -> Tensor<B, D> {
     let dims = beside.dims();
@@ -53,7 +53,7 @@ pub fn linear_onto<B: Backend, const D: usize>(
 pub fn perceptron_onto<B: Backend, const D: usize>(
     beside: Tensor<B, D>,
     x: Tensor<B, D>,
-    layers: [Layer<B>; 2],
+    layers: [Affine<B>; 2],
     activation: Activation,
     precision: Precision,
 ) -> Tensor<B, D> {
@@ -67,7 +67,7 @@ pub fn perceptron_onto<B: Backend, const D: usize>(
     let fitting = is_planned::<B>(precision)
         && hidden.iter().map(|size| *size as u64).product::<u64>() <= i32::MAX as u64;
     let rows = |tensor: Tensor<B, D>| rows(tensor).into_primitive().tensor();
-    let by_parts = |beside: Tensor<B, D>, x, [first, second]: [Layer<B>; 2]| {
+    let by_parts = |beside: Tensor<B, D>, x, [first, second]: [Affine<B>; 2]| {
         let hidden = linear(x, first.weight, None, precision);
         let hidden = activate(hidden, first.bias, activation);
         beside + linear(hidden, second.weight, second.bias, precision)

@@ -5,14 +5,14 @@ use crate::dispatch::same;
 
 /// A layer's weight and bias.
 #[derive(Clone, Debug)]
-pub struct Layer<B: Backend> {
+pub struct Affine<B: Backend> {
     /// `[in, out]`.
     pub weight: Tensor<B, 2>,
     /// `[out]`.
     pub bias: Option<Tensor<B, 1>>,
 }
 
-impl<B: Backend> Layer<B> {
+impl<B: Backend> Affine<B> {
     /// # Panics
     /// If the layer does not make `found` of `x`.
     pub(super) fn check<const D: usize>(&self, name: &str, x: [usize; D], found: [usize; D]) {
