@@ -71,11 +71,14 @@ fn tensor<B: AutodiffBackend, const D: usize>(
     }
 }
 
+/// What is recorded, and the gradients of `tracked`: one after the other, as a backward pass drops what
+/// shares a leaf with it.
 fn found<B: AutodiffBackend>(
-    y: &Tensor<B, 3>,
+    y: impl FnOnce() -> Tensor<B, 3>,
     tracked: &[Tensor<B, 1>],
     wanted: bool,
 ) -> (Vec<u32>, Vec<Option<Vec<u32>>>) {
+    let y = y();
     if !wanted {
         return (bits(y.clone()), Vec::new());
     }
@@ -112,44 +115,46 @@ where
                 let flat: Vec<Tensor<B, 1>> = (0..6)
                     .map(|i| tensor([lens[i]], i as u64, case.tracked[i]))
                     .collect();
-                let x = flat[0].clone().reshape([n, tokens, d_in]);
-                let beside = flat[5].clone().reshape([n, tokens, out]);
-                let first = Affine {
+                let x = || flat[0].clone().reshape([n, tokens, d_in]);
+                let beside = || flat[5].clone().reshape([n, tokens, out]);
+                let first = || Affine {
                     weight: flat[1].clone().reshape([d_in, hidden]),
                     bias: case.biased[0].then(|| flat[2].clone()),
                 };
-                let second = Affine {
+                let second = || Affine {
                     weight: flat[3].clone().reshape([hidden, out]),
                     bias: case.biased[1].then(|| flat[4].clone()),
                 };
                 let name = format!("{precision} {n}x{tokens}x{d_in}x{hidden}x{out} {case:?}");
+                let trained = case.tracked.contains(&true);
                 for activation in [Activation::QuickGelu, Activation::Gelu] {
-                    let (one, two) = (first.clone(), second.clone());
-                    let z = linear(x.clone(), one.weight, None, precision);
-                    let h = activate(z, one.bias, activation);
-                    let wanted = beside.clone() + linear(h, two.weight, two.bias, precision);
-                    let layers = [first.clone(), second.clone()];
-                    let y =
-                        perceptron_onto(beside.clone(), x.clone(), layers, activation, precision);
-                    let of = |y| {
-                        found(
-                            y,
-                            &flat,
-                            wanted.is_require_grad() || case.tracked.contains(&true),
-                        )
+                    let fused = || {
+                        let layers = [first(), second()];
+                        perceptron_onto(beside(), x(), layers, activation, precision)
                     };
-                    assert!(of(&y) == of(&wanted), "{name}: {activation:?}");
+                    let apart = || {
+                        let (one, two) = (first(), second());
+                        let z = linear(x(), one.weight, None, precision);
+                        let h = activate(z, one.bias, activation);
+                        beside() + linear(h, two.weight, two.bias, precision)
+                    };
+                    let fused = found(fused, &flat, trained);
+                    assert!(
+                        fused == found(apart, &flat, trained),
+                        "{name}: {activation:?}"
+                    );
                 }
-                // The stream of the second layer is as wide as what comes out of the first.
                 let h = tensor::<B, 1>([n * tokens * hidden], 7, case.tracked[0]);
-                let x = h.clone().reshape([n, tokens, hidden]);
-                let two = second.clone();
-                let wanted = beside.clone() + linear(x.clone(), two.weight, two.bias, precision);
-                let y = linear_onto(beside, x, second, precision);
-                let all = [h, flat[3].clone(), flat[4].clone(), flat[5].clone()];
-                let tracked = [0, 3, 4, 5].iter().any(|i| case.tracked[*i]);
-                let of = |y| found(y, &all, tracked);
-                assert!(of(&y) == of(&wanted), "{name}: linear_onto");
+                let x = || h.clone().reshape([n, tokens, hidden]);
+                let all = [h.clone(), flat[3].clone(), flat[4].clone(), flat[5].clone()];
+                let trained = [0, 3, 4, 5].iter().any(|i| case.tracked[*i]);
+                let fused = || linear_onto(beside(), x(), second(), precision);
+                let apart = || {
+                    let two = second();
+                    beside() + linear(x(), two.weight, two.bias, precision)
+                };
+                let fused = found(fused, &all, trained);
+                assert!(fused == found(apart, &all, trained), "{name}: linear_onto");
             }
         }
     }
@@ -188,15 +193,19 @@ where
                     tensor([n * heads * width], 1, tracked[0]),
                     tensor([n * tokens * width], 2, tracked[1]),
                 ];
-                let asking = flat[0].clone().reshape([n, heads, width]);
-                let x = flat[1].clone().reshape([n, tokens, width]);
+                let asking = || flat[0].clone().reshape([n, heads, width]);
+                let x = || flat[1].clone().reshape([n, tokens, width]);
                 let scale = 0.2;
-                let scores = matmul(x.clone(), asking.clone().swap_dims(1, 2), precision);
-                let shares = scaled_softmax(scores.swap_dims(1, 2), scale);
-                let wanted = matmul(shares, x.clone(), precision);
-                let y = single_query_attention(asking, x, scale, precision);
-                let of = |y| found(y, &flat, tracked.contains(&true));
-                let ((y, dy), (wanted, dwanted)) = (of(&y), of(&wanted));
+                let fused = || single_query_attention(asking(), x(), scale, precision);
+                let apart = || {
+                    let x = x();
+                    let scores = matmul(x.clone(), asking().swap_dims(1, 2), precision);
+                    let shares = scaled_softmax(scores.swap_dims(1, 2), scale);
+                    matmul(shares, x, precision)
+                };
+                let trained = tracked.contains(&true);
+                let (y, dy) = found(fused, &flat, trained);
+                let (wanted, dwanted) = found(apart, &flat, trained);
                 let name = format!("{precision} {n}x{heads}x{tokens}x{width} {tracked:?}");
                 close(&name, &y, &wanted, bound(precision));
                 assert_eq!(dy.len(), dwanted.len());

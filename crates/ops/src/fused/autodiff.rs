@@ -232,7 +232,8 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
         let found = B::normalise(
             x.clone(),
             gamma.clone(),
-            beta.map(|beta| beta.primitive),
+            // Not taken apart: what no tensor holds, a backward pass of another thread frees.
+            beta.as_ref().map(|beta| beta.primitive.clone()),
             eps,
         );
         let constants = found.clone().map(<Self as AutodiffBackend>::from_inner);
@@ -283,11 +284,12 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let x_node = x.node.clone();
         let bias_node = bias.as_ref().map(|bias| bias.node.clone());
-        let bias = bias.map(|bias| bias.primitive);
-        let y = B::activate(x.primitive.clone(), bias.clone(), activation);
+        // Not taken apart, as in `normalise`.
+        let shift = bias.as_ref().map(|bias| bias.primitive.clone());
+        let y = B::activate(x.primitive.clone(), shift.clone(), activation);
         let state = ActivateState {
             x: x.primitive,
-            bias,
+            bias: shift,
             activation,
         };
         macro_rules! record {

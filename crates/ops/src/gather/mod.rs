@@ -11,6 +11,7 @@ use burn::tensor::{Tensor, backend::Backend};
 #[cfg(feature = "cube")]
 pub(crate) use gather_kernels::GatherKernels;
 
+#[cfg(feature = "cube")]
 use crate::dispatch::with_kernels;
 
 /// `[rows, ..]` of `pieces`, `[n, ..]` each with an n of its own: each of `rows` is a piece and a row
@@ -28,12 +29,15 @@ pub fn gather_rows<B: Backend, const D: usize>(
     rows: &[(usize, usize)],
 ) -> Tensor<B, D> {
     check(pieces, rows);
-    let gathered = with_kernels!(
+    #[cfg(feature = "cube")]
+    if let Some(gathered) = with_kernels!(
         inner B,
         K => gathered_by::<B, K, D>(pieces, rows),
         otherwise None
-    );
-    gathered.unwrap_or_else(|| plain::gather_rows(pieces, rows))
+    ) {
+        return gathered;
+    }
+    plain::gather_rows(pieces, rows)
 }
 
 #[cfg(feature = "cube")]

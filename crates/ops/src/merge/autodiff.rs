@@ -61,6 +61,8 @@ impl<B: MergeKernels, C: CheckpointStrategy> MergeKernels for Autodiff<B, C> {
     ) -> Result<Merged<FloatTensor<Self>>, MergeError> {
         let trained = [&tensors.lora_a, &tensors.lora_b, &tensors.magnitude];
         let nodes = trained.map(|tensor| tensor.node.clone());
+        // A clone is taken apart: what no tensor holds, a backward pass of another thread frees.
+        let held = tensors.clone();
         let tensors = tensors.map(|tensor| tensor.primitive);
         let (merged, norms) = B::merge(tensors.clone(), spec)?;
         let constants = norms.clone().map(<Self as AutodiffBackend>::from_inner);
@@ -76,6 +78,7 @@ impl<B: MergeKernels, C: CheckpointStrategy> MergeKernels for Autodiff<B, C> {
             }
             OpsKind::UnTracked(prep) => prep.finish(merged),
         };
+        drop(held);
         Ok((merged, constants))
     }
 

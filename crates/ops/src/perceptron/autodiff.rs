@@ -160,6 +160,14 @@ fn operand_gradients<B: FusedProducts>(
     }
 }
 
+/// Of a layer that is kept, not taken apart: what no tensor holds, a backward pass of another thread
+/// frees until its child is recorded.
+fn primitives<B: FusedProducts, C: CheckpointStrategy>(
+    layer: &LayerTensors<FloatTensor<Autodiff<B, C>>>,
+) -> LayerTensors<FloatTensor<B>> {
+    layer.map(|tensor| tensor.primitive.clone())
+}
+
 impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
     fn product_add(
         x: FloatTensor<Self>,
@@ -168,7 +176,7 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
         precision: Precision,
     ) -> FloatTensor<Self> {
         // These three are pieces of what is recorded, and not recorded themselves.
-        let layer = layer.map(|tensor| tensor.primitive);
+        let layer = primitives::<B, C>(&layer);
         let y = B::product_add(x.primitive, layer, beside.primitive, precision);
         <Self as AutodiffBackend>::from_inner(y)
     }
@@ -179,7 +187,7 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
         activation: Activation,
         precision: Precision,
     ) -> [FloatTensor<Self>; 2] {
-        let layer = layer.map(|tensor| tensor.primitive);
+        let layer = primitives::<B, C>(&layer);
         let found = B::product_activate(x.primitive, layer, activation, precision);
         found.map(<Self as AutodiffBackend>::from_inner)
     }
@@ -212,7 +220,7 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
             beside.node.clone(),
         ];
         let (x_tracked, weight_tracked) = (x.is_tracked(), layer.weight.is_tracked());
-        let layer = operand::<B>(layer.map(|tensor| tensor.primitive), precision);
+        let layer = operand::<B>(primitives::<B, C>(&layer), precision);
         let x = B::operand(x.primitive, precision);
         let state = LinearState {
             x: weight_tracked.then(|| x.clone()),
@@ -253,8 +261,9 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
         let second_tracked = second.weight.is_tracked();
         let bias_tracked = first.bias.as_ref().is_some_and(|bias| bias.is_tracked());
         let below = x_tracked || first_tracked || bias_tracked;
-        let [first, second] =
-            layers.map(|layer| operand::<B>(layer.map(|tensor| tensor.primitive), precision));
+        let [first, second] = layers
+            .each_ref()
+            .map(|layer| operand::<B>(primitives::<B, C>(layer), precision));
         let x = B::operand(x.primitive, precision);
         let mut state = PerceptronState {
             x: first_tracked.then(|| x.clone()),

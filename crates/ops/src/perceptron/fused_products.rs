@@ -13,10 +13,10 @@ pub(crate) struct LayerTensors<T> {
 }
 
 impl<T> LayerTensors<T> {
-    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> LayerTensors<U> {
+    pub fn map<U>(&self, mut f: impl FnMut(&T) -> U) -> LayerTensors<U> {
         LayerTensors {
-            weight: f(self.weight),
-            bias: self.bias.map(f),
+            weight: f(&self.weight),
+            bias: self.bias.as_ref().map(f),
         }
     }
 }
