@@ -51,7 +51,11 @@ type Product<'a> = dyn Fn(Finish<'_>) -> Finished + 'a;
 /// itself.
 fn check(client: &Client, name: &str, [batch, m, n]: [usize; 3], rounds: bool, product: &Product) {
     let len = batch * m * n;
-    let few = if len > 1 << 20 || len < 1 << 8 { 1 } else { 4 };
+    let few = if (1 << 8..1 << 20).contains(&len) {
+        4
+    } else {
+        1
+    };
     let rows = RowShape {
         rows: (batch * m) as u64,
         width: n as u64,
