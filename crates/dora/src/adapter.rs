@@ -210,21 +210,21 @@ impl<B: Backend> DoraAdapter<B> {
     }
 
     fn one_weight(&self, weight: &Tensor<B, 2>, mask: Option<&Mask>) -> Option<Tensor<B, 2>> {
-        let merged = match (self.config.flavour, mask) {
-            // The two products of a low rank cost less than one W'.
-            (Flavour::Lora, _) => None,
-            (_, None) => self.merged_by_kernel(weight, None),
-            (Flavour::ClipHba, Some(mask)) => mask
-                .words()
-                .and_then(|words| self.merged_by_kernel(weight, Some(words))),
-            // x is masked, on one of its two ways: there is no one W'.
-            (Flavour::Peft, Some(_)) => None,
-        };
-        match self.config.flavour {
-            Flavour::ClipHba if merged.is_none() => {
-                Some(self.clip_hba_weight(weight.clone(), mask.cloned()))
+        match (self.config.flavour, mask) {
+            // The two products of a low rank cost less than one W', and where `Peft` masks x on one of
+            // its two ways, there is none.
+            (Flavour::Lora, _) | (Flavour::Peft, Some(_)) => None,
+            (Flavour::Peft, None) => self.merged_by_kernel(weight, None),
+            (Flavour::ClipHba, mask) => {
+                let merged = match mask {
+                    None => self.merged_by_kernel(weight, None),
+                    Some(mask) => mask
+                        .words()
+                        .and_then(|words| self.merged_by_kernel(weight, Some(words))),
+                };
+                let plain = || self.clip_hba_weight(weight.clone(), mask.cloned());
+                Some(merged.unwrap_or_else(plain))
             }
-            _ => merged,
         }
     }
 

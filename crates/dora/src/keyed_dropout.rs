@@ -24,7 +24,11 @@ impl KeyedDropout {
 
     /// Whether [`apply`](Self::apply) changes anything.
     pub fn is_active(&self, dropout: Option<&DropoutKey>) -> bool {
-        dropout.is_some() && self.rate != 0.0
+        self.active(dropout).is_some()
+    }
+
+    fn active<'a>(&self, dropout: Option<&'a DropoutKey>) -> Option<&'a DropoutKey> {
+        dropout.filter(|_| self.rate != 0.0)
     }
 
     /// `x` with each element multiplied by 0 or `1/(1-rate)`; `x` itself
@@ -37,15 +41,15 @@ impl KeyedDropout {
         x: Tensor<B, D>,
         dropout: Option<&DropoutKey>,
     ) -> Tensor<B, D> {
-        match dropout {
-            Some(key) if self.rate != 0.0 => {
+        match self.active(dropout) {
+            Some(key) => {
                 let mask = Mask::Keyed {
                     key: key.layer(&self.path),
                     rate: self.rate,
                 };
                 mask.apply(x)
             }
-            _ => x,
+            None => x,
         }
     }
 }
