@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use burn::tensor::DType;
-use burn_cubecl::{CubeRuntime, kernel::into_contiguous, tensor::CubeTensor};
+use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -47,9 +47,12 @@ impl<R: CubeRuntime> Finished<R> {
     }
 }
 
-/// A contiguous tensor's handle.
-pub(crate) fn handle<R: CubeRuntime>(tensor: CubeTensor<R>) -> Handle {
-    into_contiguous(tensor).handle
+/// The client of a tensor on CUDA.
+pub(crate) fn cuda_client<R: CubeRuntime>(
+    tensor: &CubeTensor<R>,
+) -> Option<&ComputeClient<CudaRuntime>> {
+    let client: &dyn Any = &tensor.client;
+    client.downcast_ref()
 }
 
 /// The product of two operands to f32, finished in the same launch; `None` where the plan splits it, or
@@ -60,8 +63,7 @@ pub(crate) fn finished<R: CubeRuntime>(
     precision: Precision,
     finish: Finish<'_>,
 ) -> Option<Finished<R>> {
-    let client: &dyn Any = &lhs.client;
-    let client: &ComputeClient<CudaRuntime> = client.downcast_ref()?;
+    let client = cuda_client(lhs)?;
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
     if shape.num_elements() == 0 || !finish.is_taken() {
         return None;

@@ -18,7 +18,7 @@ use cubecl::prelude::CubePrimitive;
 use cubecl::server::ComputeServer;
 
 #[cfg(feature = "cuda")]
-pub(crate) use finished::{finished, handle};
+pub(crate) use finished::{cuda_client, finished};
 
 use crate::{PlannedMatmul, Precision};
 

@@ -4,13 +4,12 @@ use std::any::Any;
 
 use burn::tensor::DType;
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
-use cubecl::cuda::{CudaDevice, CudaRuntime};
-use cubecl::prelude::*;
+use cubecl::cuda::CudaDevice;
 use cubek::matmul::definition::MatmulSetupError;
 use dacapo_kernels::finish::Finish;
 use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
 
-use super::finished::Finished;
+use super::finished::{Finished, cuda_client};
 use super::multiply_add::{operands, refused};
 
 /// The product of two [`readable`](super::operand::readable) operands, if the GPU has the
@@ -27,11 +26,8 @@ pub(super) fn by_tensor_cores<R: CubeRuntime>(
         _ => return Err(refused("neither f32 nor bf16 to f32")),
     };
     let device: &dyn Any = &lhs.device;
-    let client: &dyn Any = &lhs.client;
-    let (Some(device), Some(client)) = (
-        device.downcast_ref::<CudaDevice>(),
-        client.downcast_ref::<ComputeClient<CudaRuntime>>(),
-    ) else {
+    let (Some(device), Some(client)) = (device.downcast_ref::<CudaDevice>(), cuda_client(lhs))
+    else {
         return Err(refused("not on CUDA"));
     };
     if !is_supported(device.index) {

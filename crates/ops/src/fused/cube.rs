@@ -32,17 +32,21 @@ pub(crate) fn kind(activation: Activation) -> ActivationKind {
     }
 }
 
-fn handle<R: CubeRuntime>(tensor: CubeTensor<R>) -> Handle {
+pub(crate) fn handle<R: CubeRuntime>(tensor: CubeTensor<R>) -> Handle {
     into_contiguous(tensor).handle
 }
 
 /// What `takes` and the shapes' checks have excluded.
-fn launched<T>(result: Result<T, KernelError>) -> T {
+pub(crate) fn launched<T>(result: Result<T, KernelError>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A tensor on the device of `beside`.
-fn tensor<R: CubeRuntime>(beside: &CubeTensor<R>, shape: Shape, handle: Handle) -> CubeTensor<R> {
+pub(crate) fn tensor<R: CubeRuntime>(
+    beside: &CubeTensor<R>,
+    shape: Shape,
+    handle: Handle,
+) -> CubeTensor<R> {
     let (client, device) = (beside.client.clone(), beside.device.clone());
     CubeTensor::new_contiguous(client, device, shape, handle, DType::F32)
 }

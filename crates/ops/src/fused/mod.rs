@@ -20,7 +20,7 @@ mod swap_heads;
 pub use activate::activate;
 pub use add_row::add_row;
 #[cfg(feature = "cuda")]
-pub(crate) use cube::kind;
+pub(crate) use cube::{handle, kind, launched, tensor};
 pub(crate) use fused_kernels::{FusedKernels, Normalised};
 pub use l2_normalise::l2_normalise;
 pub use layer_norm::layer_norm;

@@ -116,8 +116,10 @@ impl<B: FusedProducts> Backward<B, 6> for PerceptronOnto {
                 if let Some(node) = first_bias {
                     grads.register::<B>(node, B::sum_rows(dz.clone()));
                 }
-                let dz = B::operand(dz, precision);
-                operand_gradients::<B>([x_node, first_node], [x, first], dz, precision, grads);
+                if x_node.is_some() || first_node.is_some() {
+                    let dz = B::operand(dz, precision);
+                    operand_gradients::<B>([x_node, first_node], [x, first], dz, precision, grads);
+                }
             }
             operand_gradients::<B>([None, second_node], [hidden, None], grad, precision, grads);
         }

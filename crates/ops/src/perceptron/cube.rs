@@ -1,6 +1,6 @@
 //! On CUDA large products do more with their sums than write them.
 
-use burn::tensor::{backend::DeviceOps, ops::FloatTensor};
+use burn::tensor::backend::DeviceOps;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::server::ComputeServer;
 
@@ -10,9 +10,10 @@ use super::FusedProducts;
 use {
     super::compositions::{activated, added, sloped},
     super::fused_products::LayerTensors,
-    crate::cube::{finished, handle},
-    crate::fused::kind,
+    crate::cube::finished,
+    crate::fused::{handle, kind},
     crate::{Activation, Precision},
+    burn::tensor::ops::FloatTensor,
     dacapo_kernels::finish::Finish,
 };
 

@@ -1,25 +1,21 @@
 //! The attention of one token by kernels, which CUDA alone has.
 
-use burn::tensor::{backend::DeviceOps, ops::FloatTensor};
-use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
-use cubecl::server::ComputeServer;
+use burn::tensor::{DType, Shape, backend::DeviceOps, ops::FloatTensor};
+use burn_cubecl::{
+    BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement, kernel::into_contiguous,
+    tensor::CubeTensor,
+};
+use cubecl::{client::ComputeClient, cuda::CudaRuntime, server::ComputeServer};
+use dacapo_kernels::{
+    RowShape,
+    single_query::{Rounding, SingleQuery, mix, scores, spread},
+    softmax::{softmax, softmax_backward},
+};
 
 use super::SingleQueryKernels;
-use crate::Precision;
-
-#[cfg(feature = "cuda")]
-use {
-    crate::PlannedMatmul,
-    burn::tensor::{DType, Shape},
-    burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor},
-    cubecl::{client::ComputeClient, cuda::CudaRuntime, server::Handle},
-    dacapo_kernels::{
-        RowShape,
-        single_query::{Rounding, SingleQuery, mix, scores, spread},
-        softmax::{softmax, softmax_backward},
-    },
-    std::any::Any,
-};
+use crate::cube::cuda_client;
+use crate::fused::{launched, tensor};
+use crate::{PlannedMatmul, Precision};
 
 impl<R, F, I, BT> SingleQueryKernels for CubeBackend<R, F, I, BT>
 where
@@ -30,15 +26,13 @@ where
     I: IntElement,
     BT: BoolElement,
 {
-    #[cfg(feature = "cuda")]
     fn takes(asking: &FloatTensor<Self>, x: &FloatTensor<Self>, precision: Precision) -> bool {
-        cuda(x).is_some()
+        cuda_client(x).is_some()
             && [asking.dtype, x.dtype] == [DType::F32; 2]
             && shape(asking, x).is_taken()
             && Self::supports(&x.device, precision)
     }
 
-    #[cfg(feature = "cuda")]
     fn attend(
         asking: FloatTensor<Self>,
         x: FloatTensor<Self>,
@@ -54,12 +48,11 @@ where
         let y = launched(mix(client, shape, rounding, &shares, &x.handle));
         let SingleQuery { n, heads, .. } = shape;
         [
-            tensor(&x, [n, heads, shape.width], y),
-            tensor(&x, [n, heads, shape.tokens], shares),
+            tensor(&x, Shape::from(vec![n, heads, shape.width]), y),
+            tensor(&x, Shape::from(vec![n, heads, shape.tokens]), shares),
         ]
     }
 
-    #[cfg(feature = "cuda")]
     fn attend_backward(
         asking: FloatTensor<Self>,
         x: FloatTensor<Self>,
@@ -84,57 +77,21 @@ where
         } = shape;
         let asking_gradient = of_asking.then(|| {
             let found = mix(client, shape, rounding, &dscores, &x.handle);
-            tensor(&x, [n, heads, width], launched(found))
+            tensor(&x, Shape::from(vec![n, heads, width]), launched(found))
         });
         let x_gradient = of_x.then(|| {
             let pairs = [(&shares, &dy.handle), (&dscores, &asking.handle)];
             let found = spread(client, shape, rounding, pairs);
-            tensor(&x, [n, tokens, width], launched(found))
+            tensor(&x, Shape::from(vec![n, tokens, width]), launched(found))
         });
         [asking_gradient, x_gradient]
     }
-
-    #[cfg(not(feature = "cuda"))]
-    fn takes(_: &FloatTensor<Self>, _: &FloatTensor<Self>, _: Precision) -> bool {
-        false
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn attend(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f64,
-        _: Precision,
-    ) -> [FloatTensor<Self>; 2] {
-        unreachable!("not taken")
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn attend_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f64,
-        _: Precision,
-        _: [bool; 2],
-    ) -> [Option<FloatTensor<Self>>; 2] {
-        unreachable!("not taken")
-    }
 }
 
-#[cfg(feature = "cuda")]
-fn cuda<R: CubeRuntime>(tensor: &CubeTensor<R>) -> Option<&ComputeClient<CudaRuntime>> {
-    let client: &dyn Any = &tensor.client;
-    client.downcast_ref()
-}
-
-#[cfg(feature = "cuda")]
 fn client<R: CubeRuntime>(tensor: &CubeTensor<R>) -> &ComputeClient<CudaRuntime> {
-    cuda(tensor).expect("taken on CUDA alone")
+    cuda_client(tensor).expect("taken on CUDA alone")
 }
 
-#[cfg(feature = "cuda")]
 fn shape<R: CubeRuntime>(asking: &CubeTensor<R>, x: &CubeTensor<R>) -> SingleQuery {
     let [n, heads, width] = asking.meta.shape().dims();
     SingleQuery {
@@ -145,7 +102,6 @@ fn shape<R: CubeRuntime>(asking: &CubeTensor<R>, x: &CubeTensor<R>) -> SingleQue
     }
 }
 
-#[cfg(feature = "cuda")]
 fn rows(shape: SingleQuery) -> RowShape {
     RowShape {
         rows: (shape.n * shape.heads) as u64,
@@ -153,33 +109,10 @@ fn rows(shape: SingleQuery) -> RowShape {
     }
 }
 
-#[cfg(feature = "cuda")]
 fn rounding(precision: Precision) -> Rounding {
     match precision {
         Precision::F32 => Rounding::Exact,
         Precision::Tf32 => Rounding::Tf32,
         Precision::Bf16 => Rounding::Bf16,
     }
-}
-
-/// What `takes` has excluded.
-#[cfg(feature = "cuda")]
-fn launched<T>(result: Result<T, dacapo_kernels::KernelError>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-#[cfg(feature = "cuda")]
-fn tensor<R: CubeRuntime>(
-    beside: &CubeTensor<R>,
-    dims: [usize; 3],
-    handle: Handle,
-) -> CubeTensor<R> {
-    let (client, device) = (beside.client.clone(), beside.device.clone());
-    CubeTensor::new_contiguous(
-        client,
-        device,
-        Shape::from(dims.to_vec()),
-        handle,
-        DType::F32,
-    )
 }

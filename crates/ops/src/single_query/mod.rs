@@ -1,20 +1,20 @@
 //! Attention in which one token of each sequence asks.
 
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 mod autodiff;
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 mod cube;
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 mod single_query_kernels;
 
 use burn::tensor::{Tensor, backend::Backend};
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 use burn::tensor::{TensorPrimitive, ops::FloatTensor};
 
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 use crate::dispatch::{same, with_kernels};
 use crate::{Precision, matmul, scaled_softmax};
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 use single_query_kernels::SingleQueryKernels;
 
 /// `softmax(scale asking x^T) x` `[n, heads, width]` for the queries `asking` `[n, heads, width]` of one
@@ -36,7 +36,7 @@ pub fn single_query_attention<B: Backend>(
         found[0] == n && found[2] == width,
         "single_query_attention: expected rows [{n}, .., {width}], found {found:?}"
     );
-    #[cfg(feature = "cube")]
+    #[cfg(feature = "cuda")]
     let (asking, x) = match by_kernels(asking, x, scale, precision) {
         Ok(y) => return y,
         Err(operands) => operands,
@@ -46,11 +46,11 @@ pub fn single_query_attention<B: Backend>(
     matmul(scaled_softmax(scores, scale), x, precision)
 }
 
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 type Operands<B> = (Tensor<B, 3>, Tensor<B, 3>);
 
 /// The operands come back where no kernel takes them.
-#[cfg(feature = "cube")]
+#[cfg(feature = "cuda")]
 fn by_kernels<B: Backend>(
     asking: Tensor<B, 3>,
     x: Tensor<B, 3>,
