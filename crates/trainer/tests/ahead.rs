@@ -1,5 +1,7 @@
 //! Steps that are queued before the one before them is finished.
 
+mod common;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -8,12 +10,9 @@ use std::{
     rc::Rc,
 };
 
-use burn::{
-    backend::Autodiff,
-    module::{Module, Param},
-    tensor::{Tensor, TensorData, backend::Backend},
-};
+use burn::{backend::Autodiff, module::Param, tensor::Tensor};
 use burn_flex::{Flex, FlexDevice};
+use common::{Line, mean_square};
 use dacapo_optim::{AdamWConfig, OptimError, Schedule};
 use dacapo_rng::RngHub;
 use dacapo_trainer::{
@@ -26,11 +25,6 @@ type Cpu = Autodiff<Flex>;
 
 /// What happened, in order.
 type Log = Rc<RefCell<Vec<String>>>;
-
-#[derive(Module, Debug)]
-struct Line<B: Backend> {
-    slope: Param<Tensor<B, 2>>,
-}
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,12 +47,6 @@ struct Points {
     steps: Cell<u64>,
 }
 
-fn errors<B: Backend<Device = FlexDevice>>(model: &Line<B>, examples: &[usize]) -> Tensor<B, 2> {
-    let x: Vec<f32> = examples.iter().map(|index| *index as f32 / 8.0).collect();
-    let x = Tensor::<B, 2>::from_data(TensorData::new(x, [examples.len(), 1]), &FlexDevice);
-    x.clone().matmul(model.slope.val()) - x * 3.0
-}
-
 impl Task<Cpu> for Points {
     type Model = Line<Cpu>;
 
@@ -79,7 +67,7 @@ impl Task<Cpu> for Points {
         let step = self.steps.get() + 1;
         self.steps.set(step);
         self.log.borrow_mut().push(format!("loss {step}"));
-        let loss = errors(model, examples).powi_scalar(2).mean();
+        let loss = mean_square(model, examples);
         match self.fault {
             Fault::Loss(at) | Fault::LossAndNext(at) if at == step => Ok(loss * f32::NAN),
             // The slope of a root at 0 is infinite, and 0 times that no number.
@@ -93,10 +81,7 @@ impl Task<Cpu> for Points {
     }
 
     fn evaluate(&self, model: &Line<Flex>) -> Result<BTreeMap<String, f64>, TaskError> {
-        let loss = errors(model, &[1, 2, 3])
-            .powi_scalar(2)
-            .mean()
-            .into_scalar();
+        let loss = mean_square(model, &[1, 2, 3]).into_scalar();
         Ok(BTreeMap::from([("valid_loss".to_owned(), loss.into())]))
     }
 }

@@ -1,13 +1,12 @@
 //! A run from its parts: started, gone on with, branched off, by folders.
 
+mod common;
+
 use std::collections::BTreeMap;
 
-use burn::{
-    backend::Autodiff,
-    module::{Module, Param},
-    tensor::{Tensor, TensorData, backend::Backend},
-};
+use burn::{backend::Autodiff, module::Param, tensor::Tensor};
 use burn_flex::{Flex, FlexDevice};
+use common::{Line, mean_square};
 use dacapo_optim::AdamWConfig;
 use dacapo_rng::RngHub;
 use dacapo_trainer::{
@@ -19,18 +18,7 @@ use dacapo_trainer::{
 
 type Cpu = Autodiff<Flex>;
 
-#[derive(Module, Debug)]
-struct Line<B: Backend> {
-    slope: Param<Tensor<B, 2>>,
-}
-
 struct Points;
-
-fn errors<B: Backend<Device = FlexDevice>>(model: &Line<B>, examples: &[usize]) -> Tensor<B, 2> {
-    let x: Vec<f32> = examples.iter().map(|index| *index as f32 / 8.0).collect();
-    let x = Tensor::<B, 2>::from_data(TensorData::new(x, [examples.len(), 1]), &FlexDevice);
-    x.clone().matmul(model.slope.val()) - x * 3.0
-}
 
 impl Task<Cpu> for Points {
     type Model = Line<Cpu>;
@@ -49,14 +37,11 @@ impl Task<Cpu> for Points {
         examples: &[usize],
         _: &mut StepContext<'_>,
     ) -> Result<Tensor<Cpu, 1>, TaskError> {
-        Ok(errors(model, examples).powi_scalar(2).mean())
+        Ok(mean_square(model, examples))
     }
 
     fn evaluate(&self, model: &Line<Flex>) -> Result<BTreeMap<String, f64>, TaskError> {
-        let loss = errors(model, &[1, 2, 3])
-            .powi_scalar(2)
-            .mean()
-            .into_scalar();
+        let loss = mean_square(model, &[1, 2, 3]).into_scalar();
         Ok(BTreeMap::from([("valid_loss".to_owned(), loss.into())]))
     }
 }
