@@ -32,7 +32,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             optimizer,
             metrics,
         } = imported;
-        let module = burn::module::AutodiffModule::valid(&self.model);
+        let module = burn::module::AutodiffModule::valid(&*self.model);
         let buffers = module_state::tensors(&module, |path| self.task.is_buffer(path));
         if let Some(path) = buffers.keys().next() {
             return Err(TrainerError::state(
@@ -81,7 +81,8 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             step: global_step,
         });
         self.run_id = self.id();
-        self.model = module_state::set_data(self.model.clone(), &adapters);
+        self.model
+            .replace(|model| module_state::set_data(model, &adapters));
         self.optimizer = optimizer;
         self.history = history;
         self.early_stopping = early_stopping;

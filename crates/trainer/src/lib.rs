@@ -31,6 +31,7 @@ mod fingerprint;
 mod fork;
 mod fork_source;
 mod hashes;
+mod held;
 mod history;
 mod identity;
 mod import;

@@ -20,21 +20,30 @@ use dacapo_optim::{OptimError, ParamSpec};
 
 use crate::TrainerError;
 
-/// Where the walk through a module stands.
+/// Where the walk through a module stands. Every step walks through it, and most parameters are passed by:
+/// so the path is there without being made anew.
 #[derive(Default)]
-struct Path(Vec<String>);
+struct Path {
+    joined: String,
+    /// Of the joined path before each of the names.
+    lengths: Vec<usize>,
+}
 
 impl Path {
     fn enter(&mut self, name: &str) {
-        self.0.push(name.to_owned());
+        self.lengths.push(self.joined.len());
+        if self.lengths.len() > 1 {
+            self.joined.push('.');
+        }
+        self.joined.push_str(name);
     }
 
     fn exit(&mut self) {
-        self.0.pop();
+        self.joined.truncate(self.lengths.pop().unwrap_or(0));
     }
 
-    fn joined(&self) -> String {
-        self.0.join(".")
+    fn joined(&self) -> &str {
+        &self.joined
     }
 }
 
@@ -47,8 +56,8 @@ struct Collect<F> {
 impl<F: Fn(&str) -> bool> Collect<F> {
     fn keep(&mut self, data: impl FnOnce() -> TensorData) {
         let path = self.path.joined();
-        if (self.select)(&path) {
-            self.out.insert(path, data());
+        if (self.select)(path) {
+            self.out.insert(path.to_owned(), data());
         }
     }
 }
@@ -174,7 +183,7 @@ impl<B: Backend> ModuleVisitor<B> for FloatPaths {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let tensor = param.val();
         self.out.insert(
-            self.path.joined(),
+            self.path.joined().to_owned(),
             ParamSpec::new(tensor.dims().to_vec(), tensor.dtype()),
         );
     }
@@ -208,7 +217,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Flat<'_, B> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let path = self.path.joined();
-        if !self.trainable.contains(&path) {
+        if !self.trainable.contains(path) {
             return;
         }
         let tensor = match self.grads {
@@ -217,7 +226,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Flat<'_, B> {
         };
         if let Some(tensor) = tensor {
             let len = tensor.shape().num_elements();
-            self.out.insert(path, tensor.reshape([len]));
+            self.out.insert(path.to_owned(), tensor.reshape([len]));
         }
     }
 }
@@ -266,7 +275,7 @@ impl<B: AutodiffBackend> ModuleMapper<B> for SetFlat<B> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        match self.values.remove(&self.path.joined()) {
+        match self.values.remove(self.path.joined()) {
             Some(value) => param
                 .map(|old| Tensor::from_inner(value.reshape::<D, _>(old.shape())).require_grad()),
             None => param,
@@ -300,7 +309,7 @@ impl<B: Backend> ModuleMapper<B> for SetData<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        match self.values.get(&self.path.joined()) {
+        match self.values.get(self.path.joined()) {
             Some(data) => param.map(|old| {
                 let (device, dtype) = (old.device(), data.dtype);
                 let required = old.is_require_grad();
@@ -339,9 +348,9 @@ impl<B: Backend> ModuleMapper<B> for RequireGrad<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let path = self.path.joined();
-        match (self.leave)(&path) {
+        match (self.leave)(path) {
             true => param,
-            false => param.set_require_grad(self.trainable.contains(&path)),
+            false => param.set_require_grad(self.trainable.contains(path)),
         }
     }
 }

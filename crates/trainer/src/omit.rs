@@ -85,10 +85,12 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             Omission::Magnitude => {
                 let mut magnitudes = start.adapters.clone();
                 magnitudes.retain(|path, _| path.ends_with(".magnitude"));
-                self.model = module_state::set_data(self.model.clone(), &magnitudes);
+                self.model
+                    .replace(|model| module_state::set_data(model, &magnitudes));
             }
             Omission::Buffers => {
-                self.model = module_state::set_data(self.model.clone(), &start.buffers);
+                self.model
+                    .replace(|model| module_state::set_data(model, &start.buffers));
             }
             Omission::GlobalStep => self.global_step = 0,
             Omission::History => self.history.clear(),

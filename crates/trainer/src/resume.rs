@@ -58,7 +58,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.check_run(&record)?;
 
         module_state::check_tensors("adapters", &self.trainable, &record.adapters, OTHER_RUN)?;
-        let module = burn::module::AutodiffModule::valid(&self.model);
+        let module = burn::module::AutodiffModule::valid(&*self.model);
         let buffers = module_state::tensors(&module, |path| self.task.is_buffer(path))
             .into_iter()
             .map(|(path, data)| (path, ParamSpec::new(data.shape.to_vec(), data.dtype)))
@@ -68,8 +68,10 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         self.rng = restored;
         self.optimizer = self.optimizer_from(&record.optimizer)?;
         self.scheduler = Scheduler::from_record(&record.scheduler, &self.settings.schedule)?;
-        self.model = module_state::set_data(self.model.clone(), &record.adapters);
-        self.model = module_state::set_data(self.model.clone(), &record.buffers);
+        self.model
+            .replace(|model| module_state::set_data(model, &record.adapters));
+        self.model
+            .replace(|model| module_state::set_data(model, &record.buffers));
         self.early_stopping = record.early_stopping;
         self.run_id = record.run.run_id;
         self.lineage = record.run.lineage;

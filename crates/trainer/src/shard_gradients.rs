@@ -158,7 +158,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
                 loss = loss.mul_scalar(batch.len() as f64 / total as f64);
             }
             let grads =
-                module_state::flat(&self.model, &self.trainable_paths, Some(&loss.backward()));
+                module_state::flat(&*self.model, &self.trainable_paths, Some(&loss.backward()));
             sum = Some(match sum {
                 Some(sum) => add(grads, sum),
                 None => grads,

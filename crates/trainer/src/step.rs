@@ -57,10 +57,11 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             Some(perturbation) => self.scheduler.factor() * perturbation.factor.unwrap_or(1.0),
             None => self.scheduler.factor(),
         };
-        let params = module_state::flat(&self.model, &self.trainable_paths, None);
+        let params = module_state::flat(&*self.model, &self.trainable_paths, None);
         let stepped = self.optimizer.step_deferred(params, grads, lr_factor);
         let report = stepped.map(|(params, report)| {
-            self.model = module_state::set_flat(self.model.clone(), params);
+            self.model
+                .replace(|model| module_state::set_flat(model, params));
             report
         });
         let losses = losses.queue_read();

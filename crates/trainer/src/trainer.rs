@@ -10,6 +10,7 @@ use crate::{
     PerturbationKind, Ranks, RunRecord, Snapshot, Task, TrainerError, TrainerRecord,
     TrainerSettings,
     hashes::{frozen_hashes, hash_all, order_key, short_hash},
+    held::Held,
     metrics::{check_monitor, known_metrics},
     module_state,
     trainable::trainable,
@@ -25,7 +26,7 @@ pub const STREAMS: &[&str] = &["init", "shuffle", "dropout", "perturbation"];
 /// the complete state between any two steps, [`resume`](Self::resume) goes on from it.
 pub struct Trainer<B: AutodiffBackend, T: Task<B>> {
     pub(crate) task: T,
-    pub(crate) model: T::Model,
+    pub(crate) model: Held<T::Model>,
     pub(crate) settings: TrainerSettings,
     pub(crate) optimizer: Optimizer<B::InnerBackend>,
     pub(crate) scheduler: Scheduler,
@@ -108,7 +109,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
             scheduler: Scheduler::new(settings.schedule)?,
             early_stopping: EarlyStopping::new(settings.early_stopping.clone()),
             task,
-            model,
+            model: Held::new(model),
             settings,
             optimizer,
             rng,
@@ -166,7 +167,7 @@ impl<B: AutodiffBackend, T: Task<B>> Trainer<B, T> {
         };
         Snapshot {
             queue: WorkQueue::of_this_thread(),
-            adapters: module_state::flat::<B, _>(&self.model, &self.trainable_paths, None),
+            adapters: module_state::flat::<B, _>(&*self.model, &self.trainable_paths, None),
             specs: self.trainable.clone(),
             optimizer: self.optimizer.clone(),
             buffers,
