@@ -51,6 +51,8 @@ pub mod layer_norm;
 pub mod probe;
 #[cfg(feature = "cuda")]
 pub mod single_query;
+#[cfg(feature = "cuda")]
+pub mod small_product;
 #[cfg(feature = "cube")]
 pub mod softmax;
 #[cfg(feature = "cube")]

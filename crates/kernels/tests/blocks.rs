@@ -10,7 +10,7 @@ use dacapo_kernels::activation::{self, ActivationKind, activation, activation_ba
 use dacapo_kernels::l2_normalise::{self, l2_normalise, l2_normalise_backward};
 use dacapo_kernels::layer_norm::{self, layer_norm, layer_norm_backward};
 use dacapo_kernels::softmax::{self, softmax, softmax_backward};
-use dacapo_kernels::sum_all::{self, Terms, sum_all};
+use dacapo_kernels::sum_all::{self, Terms, sum_all, sum_each};
 use dacapo_kernels::sum_parts::{self, sum_parts};
 use dacapo_kernels::{KernelError, RowShape};
 
@@ -256,6 +256,25 @@ fn elements_are_added_in_another_order() {
                 assert_eq!(found, [wanted; 3], "{len} {terms:?}");
             }
             assert_eq!(found, [found[0]; 3], "{len} {terms:?}");
+        }
+    }
+    // Each by itself, more than a launch takes, of every kind.
+    let lens = [1, 4, 1000, 1001, 32_768, 32_772, 40_003, 100_000, 0, 7, 64];
+    let each: Vec<Vec<f32>> = (0..33)
+        .map(|i| numbers(lens[i % lens.len()], i as u32, 2.0))
+        .collect();
+    let handles: Vec<_> = each.iter().map(|x| upload(&client, x)).collect();
+    let tensors: Vec<_> = each
+        .iter()
+        .zip(&handles)
+        .map(|(x, handle)| (x.len() as u64, handle))
+        .collect();
+    for terms in [Terms::Elements, Terms::Squares] {
+        let totals = download(&client, sum_each(&client, &tensors, terms).unwrap());
+        assert_eq!(totals.len(), tensors.len());
+        for (at, ((len, handle), total)) in tensors.iter().zip(totals).enumerate() {
+            let alone = download(&client, sum_all(&client, *len, handle, terms).unwrap())[0];
+            assert_eq!(total.to_bits(), alone.to_bits(), "{terms:?} {at}: {len}");
         }
     }
     let none = upload(&client, &[]);

@@ -13,7 +13,7 @@ use dacapo_kernels::RowShape;
 use dacapo_kernels::activation::{ActivationKind, activation, activation_backward};
 use dacapo_kernels::f32_product::{Operand, ProductShape, finished_f32_product};
 use dacapo_kernels::finish::{Finish, Finished};
-use dacapo_kernels::tensor_core_product::{Numbers, is_supported, tensor_core_product};
+use dacapo_kernels::tensor_core_product::{Numbers, Stored, is_supported, tensor_core_product};
 use half::bf16;
 use matrices::numbers;
 
@@ -167,12 +167,17 @@ fn finish_in_the_product_differs_from_one_after_it() {
         }
         for numbers in [Numbers::Tf32, Numbers::Bf16] {
             let [lhs, rhs] = operands(numbers == Numbers::Bf16);
+            let stored = match numbers {
+                Numbers::Tf32 => Stored::F32,
+                Numbers::Bf16 => Stored::Bf16,
+            };
+            let rhs = (&rhs, stored);
             check(
                 &client,
                 &format!("{numbers:?} {shape:?}"),
                 [batch, m, n],
                 true,
-                &|finish| tensor_core_product(&client, shape, numbers, &lhs, &rhs, finish).unwrap(),
+                &|finish| tensor_core_product(&client, shape, numbers, &lhs, rhs, finish).unwrap(),
             );
         }
     }

@@ -8,7 +8,9 @@ mod matrices;
 use common::client;
 use dacapo_kernels::f32_product::{Operand, ProductShape};
 use dacapo_kernels::finish::Finish;
-use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
+use dacapo_kernels::tensor_core_product::{
+    Numbers, Stored, is_supported, is_taken, tensor_core_product,
+};
 use half::bf16;
 use matrices::{numbers, transposed};
 
@@ -50,9 +52,14 @@ fn product_differs_from_the_host() {
         return;
     }
     let client = client();
-    for numbers_of in [Numbers::Tf32, Numbers::Bf16] {
-        let operand = |matrices: &[Vec<f32>], columns, k_last, padding| match numbers_of {
-            Numbers::Tf32 => matrices::operand(
+    let kinds = [
+        (Numbers::Tf32, [Stored::F32; 2]),
+        (Numbers::Bf16, [Stored::Bf16; 2]),
+        (Numbers::Bf16, [Stored::Bf16, Stored::F32]),
+    ];
+    for (numbers_of, [left_stored, right_stored]) in kinds {
+        let operand = |matrices: &[Vec<f32>], columns, k_last, padding, stored| match stored {
+            Stored::F32 => matrices::operand(
                 &client,
                 matrices,
                 columns,
@@ -60,7 +67,7 @@ fn product_differs_from_the_host() {
                 padding,
                 f32::to_le_bytes,
             ),
-            Numbers::Bf16 => matrices::operand(&client, matrices, columns, k_last, padding, |x| {
+            Stored::Bf16 => matrices::operand(&client, matrices, columns, k_last, padding, |x| {
                 bf16::from_f32(x).to_le_bytes()
             }),
         };
@@ -82,21 +89,23 @@ fn product_differs_from_the_host() {
             }
             // Rows of the left operand at multiples of 16 bytes, whatever k is.
             let padding = k.next_multiple_of(8) - k;
-            let lhs = operand(&left, k, true, padding + 8);
+            let lhs = operand(&left, k, true, padding + 8, left_stored);
             for (right_k, padding) in [(false, 0), (false, 3), (true, padding), (true, 1)] {
                 let rhs = match right_k {
                     true => {
                         let right: Vec<_> = right.iter().map(|x| transposed(x, n)).collect();
-                        operand(&right, k, true, padding)
+                        operand(&right, k, true, padding, right_stored)
                     }
-                    false => operand(&right, n, false, padding),
+                    false => operand(&right, n, false, padding, right_stored),
                 };
-                let name = format!("{numbers_of:?} {batch}x{m}x{k}x{n} {right_k} {padding}");
+                let name = format!(
+                    "{numbers_of:?} {right_stored:?} {batch}x{m}x{k}x{n} {right_k} {padding}"
+                );
                 let shape = ProductShape { batch, m, k, n };
                 let product = || -> Vec<f32> {
                     let plain = Finish::Plain;
-                    let product =
-                        tensor_core_product(&client, shape, numbers_of, &lhs, &rhs, plain);
+                    let rhs = (&rhs, right_stored);
+                    let product = tensor_core_product(&client, shape, numbers_of, &lhs, rhs, plain);
                     bytemuck::pod_collect_to_vec(&client.read_one(product.unwrap().out).unwrap())
                 };
                 let found = product();
@@ -128,7 +137,12 @@ fn operand_that_cannot_be_read_is_taken() {
         batch_stride: 0,
     };
     let taken = |m, k, n, numbers, lhs, rhs| {
-        is_taken(ProductShape { batch: 1, m, k, n }, numbers, &lhs, &rhs)
+        let stored = match numbers {
+            Numbers::Tf32 => Stored::F32,
+            Numbers::Bf16 => Stored::Bf16,
+        };
+        let shape = ProductShape { batch: 1, m, k, n };
+        is_taken(shape, numbers, &lhs, (&rhs, stored))
     };
     let tf32 = Numbers::Tf32;
     assert!(taken(5, 7, 8, tf32, operand(true, 8), operand(false, 9)));

@@ -8,7 +8,7 @@ use burn::backend::autodiff::{
 };
 use burn::tensor::{FloatDType, Shape, TensorMetadata, backend::Backend, ops::FloatTensor};
 
-use crate::{PlannedMatmul, Precision};
+use crate::{PlannedMatmul, Precision, ProductSizes};
 
 /// Y = L R: dL = dY R^T, dR = L^T dY.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ impl<B: PlannedMatmul> Backward<B, 2> for Product {
             precision,
             dtype,
         } = ops.state;
-        let grad = B::operand(grads.consume::<B>(&ops.node), precision);
+        let sizes = ProductSizes::of(&lhs_shape, &rhs_shape);
+        let grad = B::operand_of(grads.consume::<B>(&ops.node), sizes, precision);
         let [lhs_node, rhs_node] = ops.parents;
         if let (Some(node), Some(rhs)) = (lhs_node, rhs) {
             let rhs = B::float_transpose(rhs);
@@ -77,8 +78,9 @@ impl<B: PlannedMatmul, C: CheckpointStrategy> PlannedMatmul for Autodiff<B, C> {
         let (lhs_shape, rhs_shape) = (lhs.shape(), rhs.shape());
         let dtype: FloatDType = lhs.dtype().into();
         let nodes = [lhs.node.clone(), rhs.node.clone()];
-        let lhs = B::operand(lhs.primitive, precision);
-        let rhs = B::operand(rhs.primitive, precision);
+        let sizes = ProductSizes::of(&lhs_shape, &rhs_shape);
+        let lhs = B::operand_of(lhs.primitive, sizes, precision);
+        let rhs = B::right_operand_of(rhs.primitive, sizes, precision);
         match Backward::<B, 2>::prepare::<C>(Product, nodes)
             .compute_bound()
             .stateful()

@@ -18,7 +18,7 @@ use burn::tensor::{FloatDType, TensorMetadata, backend::Backend, ops::FloatTenso
 use burn_flex::Flex;
 
 use crate::fused::FusedKernels;
-use crate::{PlannedMatmul, Precision, autodiff::device};
+use crate::{PlannedMatmul, Precision, ProductSizes, autodiff::device};
 
 /// `$body` with `$kernels` standing for the backend with kernels whose tensors `$backend` has, or
 /// `$otherwise` if there is none; with `inner`, autodiff backends count as such. In `$body`, and
@@ -170,8 +170,9 @@ fn product_by<B: Backend, K: PlannedMatmul>(
         K::name(&device)
     );
     let out: FloatDType = lhs.dtype().into();
-    let lhs = K::operand(lhs, precision);
-    let rhs = K::operand(rhs, precision);
+    let sizes = ProductSizes::of(&lhs.shape(), &rhs.shape());
+    let lhs = K::operand_of(lhs, sizes, precision);
+    let rhs = K::right_operand_of(rhs, sizes, precision);
     same(K::product(lhs, rhs, precision, out))
 }
 

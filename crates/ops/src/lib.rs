@@ -75,6 +75,7 @@ mod plain;
 mod plan;
 mod planned_matmul;
 mod precision;
+mod product_sizes;
 mod queued_read;
 mod single_query;
 mod work_queue;
@@ -83,8 +84,8 @@ pub use activation::Activation;
 pub use adamw::{AdamWStep, AdamWStepped, adamw_step};
 pub use dropout::{DropoutMask, dropout};
 pub use fused::{
-    activate, add_row, l2_normalise, layer_norm, mean, scaled_softmax, sum, sum_of_squares,
-    swap_heads,
+    activate, add_row, l2_normalise, layer_norm, mean, mean_square, scaled_softmax, sum,
+    sum_of_squares, sums_of_squares, swap_heads,
 };
 pub use gather::gather_rows;
 pub use linear::linear;
@@ -94,6 +95,7 @@ pub use perceptron::{Affine, linear_onto, perceptron_onto};
 pub use plan::{Kernel, KernelPlan, Layout, MatmulShape, PlanRow, ShapeClass, Tiling};
 pub use planned_matmul::PlannedMatmul;
 pub use precision::Precision;
+pub use product_sizes::ProductSizes;
 pub use queued_read::{QueuedRead, queue_read};
 pub use single_query::single_query_attention;
 pub use work_queue::WorkQueue;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, backend::Backend};
-use dacapo_ops::{QueuedRead, queue_read, sum, sum_of_squares};
+use dacapo_ops::{QueuedRead, queue_read, sum, sum_of_squares, sums_of_squares};
 
 use crate::{OptimError, PendingReport};
 
@@ -51,7 +51,7 @@ pub(crate) fn clip<B: Backend>(
 
     let single = grads.values().all(|grad| grad.dtype() == DType::F32);
     let paths = grads.keys().cloned().collect();
-    let squares = grads.values().cloned().map(sum_of_squares).collect();
+    let squares = sums_of_squares(grads.values().cloned().collect());
     let pending = PendingReport::deferred(paths, squares, single, clipped);
     let Some(limit) = clip_norm else {
         return Ok((grads, pending));

@@ -17,7 +17,7 @@ enum Report<B: Backend> {
     Deferred {
         /// Of the gradients, in their order.
         paths: Vec<String>,
-        /// Of each gradient, the sum of its squares.
+        /// Of each gradient, in one tensor or several, the sum of its squares.
         squares: QueuedRead<B>,
         /// Whether all gradients are f32.
         single: bool,

@@ -13,7 +13,7 @@ use burn::{
     },
 };
 use dacapo_models::{Clip, Cut, Stage, TokenBatch};
-use dacapo_ops::mean;
+use dacapo_ops::mean_square;
 use dacapo_prefix::{Place, Samples};
 use dacapo_rng::DropoutKey;
 use dacapo_rsa::{Rdm, Spearman};
@@ -330,7 +330,7 @@ impl<B: AutodiffBackend> Task<B> for ClipTask<B> {
         let targets = TensorData::new(targets, [examples.len(), self.texts.len()]);
         let targets = Tensor::<B, 2>::from_data(targets, &self.device);
         let error = self.logits(model, &examples, images, &context.dropout)? - targets;
-        Ok(mean(error.clone() * error))
+        Ok(mean_square(error))
     }
 
     fn evaluate(

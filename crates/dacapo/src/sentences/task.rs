@@ -11,7 +11,7 @@ use burn::{
     },
 };
 use dacapo_models::{Bert, BertConfig, SentenceTokenizer};
-use dacapo_ops::mean;
+use dacapo_ops::mean_square;
 use dacapo_prefix::{ComputeError, FrozenPrefix, Limits, Place, PrefixCache, Samples};
 use dacapo_rsa::Rdm;
 use dacapo_things::{Split, Targets, object_name};
@@ -336,7 +336,7 @@ impl<B: AutodiffBackend> Task<B> for SentenceTask<B> {
             self.prefix
                 .forward(&model.encoder, &samples, input, Some(&context.dropout))?;
         let error = model.predict(embeddings) - targets;
-        Ok(mean(error.clone() * error))
+        Ok(mean_square(error))
     }
 
     fn evaluate(

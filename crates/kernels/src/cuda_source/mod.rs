@@ -9,6 +9,8 @@ mod capability;
 mod compiles;
 mod room;
 mod source;
+mod source_text;
 
 pub(crate) use capability::compute_capability;
 pub(crate) use source::CudaSource;
+pub(crate) use source_text::SourceText;

@@ -5,6 +5,7 @@ use cubecl::server::{
 };
 use cubecl::{CompilationError, Compiler, CubeTask};
 
+use super::SourceText;
 use super::room::Room;
 
 type CudaCompiler = <CudaRuntime as Runtime>::Compiler;
@@ -15,7 +16,7 @@ type CudaCompiler = <CudaRuntime as Runtime>::Compiler;
 pub(crate) struct CudaSource {
     /// The kernel's name in `text`.
     pub name: &'static str,
-    pub text: &'static str,
+    pub text: SourceText,
     /// Macros that are defined before it.
     pub defines: Vec<(&'static str, u32)>,
     /// Units of a cube.
@@ -57,7 +58,7 @@ impl CudaSource {
     pub(super) fn source(&self) -> String {
         let defines = self.defines.iter();
         let defines = defines.map(|(name, value)| format!("#define {name} {value}\n"));
-        defines.collect::<String>() + self.text
+        defines.collect::<String>() + self.text.source
     }
 
     fn room(&self) -> Room {
@@ -74,7 +75,8 @@ impl KernelMetadata for CudaSource {
     }
 
     fn id(&self) -> KernelId {
-        let settings = (self.name, self.defines.clone(), self.shared);
+        // What is compiled is kept by this, in the cache of kernels, too.
+        let settings = (self.text.hash, self.name, self.defines.clone(), self.shared);
         KernelId::new::<Self>()
             .info(settings)
             .cube_dim(CubeDim::new_1d(self.units))
@@ -112,7 +114,7 @@ mod tests {
         for shared in [0, 1024, 197_632] {
             let kernel = CudaSource {
                 name: "f",
-                text: "extern \"C\" __global__ void f() {}\n",
+                text: SourceText::new("extern \"C\" __global__ void f() {}\n"),
                 defines: vec![("A", 1), ("B", 2)],
                 units: 256,
                 shared,

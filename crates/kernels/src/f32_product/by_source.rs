@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 use super::launch::check;
 use super::{Operand, ProductShape};
 use crate::KernelError;
-use crate::cuda_source::CudaSource;
+use crate::cuda_source::{CudaSource, SourceText};
 use crate::finish::{Finish, Finished};
 
 /// Rows of a cube's tile.
@@ -77,15 +77,17 @@ fn kernel(lhs_k_last: bool, rhs_k_last: bool, groups: usize, finish: Finish<'_>)
     defines.extend(finish.defines());
     CudaSource {
         name: "f32_product",
-        text: concat!(
-            include_str!("../finish/finish.cu"),
-            include_str!("product.cu")
-        ),
+        text: PRODUCT,
         defines,
         units: 256,
         shared: 0,
     }
 }
+
+const PRODUCT: SourceText = SourceText::new(concat!(
+    include_str!("../finish/finish.cu"),
+    include_str!("product.cu")
+));
 
 #[cfg(test)]
 mod tests {

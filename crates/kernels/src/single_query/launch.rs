@@ -5,7 +5,7 @@ use cubecl::server::Handle;
 use super::shape::COLUMNS;
 use super::{Rounding, SingleQuery};
 use crate::KernelError;
-use crate::cuda_source::CudaSource;
+use crate::cuda_source::{CudaSource, SourceText};
 
 /// The products `[n, heads, tokens]` of each query of `asking` with each row of `x` of its sequence.
 ///
@@ -116,7 +116,9 @@ macro_rules! source {
         fn $function(shape: SingleQuery, rounding: Rounding) -> CudaSource {
             CudaSource {
                 name: $name,
-                text: concat!(include_str!("rounded.cu"), include_str!($text)),
+                text: const {
+                    SourceText::new(concat!(include_str!("rounded.cu"), include_str!($text)))
+                },
                 defines: vec![rounding.define(), ("HEADS", shape.heads as u32)],
                 units: 256,
                 shared: $shared(&shape),

@@ -7,7 +7,7 @@ mod kernel;
 mod launch;
 pub mod reference;
 
-pub use launch::{Terms, sum_all};
+pub use launch::{Terms, sum_all, sum_each};
 
 /// Elements of a cube.
 const CHUNK: usize = 1 << 15;

@@ -3,7 +3,8 @@ use cubecl::prelude::*;
 use cubecl::server::{Handle, TensorMapBinding, TensorMapMeta};
 use cubecl::zspace::metadata::Metadata;
 
-use crate::cuda_source::{CudaSource, compute_capability};
+use super::Stored;
+use crate::cuda_source::{CudaSource, SourceText, compute_capability};
 use crate::f32_product::{Operand, ProductShape};
 use crate::finish::{Finish, Finished};
 use crate::{KernelError, RowShape, buffer};
@@ -83,9 +84,14 @@ pub fn is_supported(index: usize) -> bool {
     compute_capability(index) == Some((9, 0))
 }
 
-/// Whether the kernel takes the product: k lies together in the left operand, rows begin at
+/// Whether the kernel takes the product of `numbers` by what is stored so: k lies together in the left operand, rows begin at
 /// multiples of 16 bytes, n is even, and grid and positions have room for it.
-pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Operand) -> bool {
+pub fn is_taken(
+    shape: ProductShape,
+    numbers: Numbers,
+    lhs: &Operand,
+    (rhs, stored): (&Operand, Stored),
+) -> bool {
     let ProductShape { batch, m, k, n } = shape;
     let whole = |elements: usize| (numbers.size() * elements).is_multiple_of(VECTOR);
     let is_in_place = |operand: &Operand| {
@@ -94,16 +100,17 @@ pub fn is_taken(shape: ProductShape, numbers: Numbers, lhs: &Operand, rhs: &Oper
             && whole(operand.batch_stride)
             && buffer::offset(&operand.handle).is_multiple_of(VECTOR as u64)
     };
-    let fits = |operand: &Operand, outer| {
+    let fits = |operand: &Operand, outer, size: usize| {
         operand.extent(batch, outer, k) as u64 <= RowShape::MAX_LEN
-            && buffer::offset(&operand.handle).is_multiple_of(numbers.size() as u64)
+            && buffer::offset(&operand.handle).is_multiple_of(size as u64)
     };
     batch.min(m).min(k).min(n) > 0
         && n.is_multiple_of(2)
         && is_in_place(lhs)
         && lhs.stride >= k
-        && fits(lhs, m)
-        && fits(rhs, n)
+        && (numbers == Numbers::Bf16 || stored == Stored::F32)
+        && fits(lhs, m, numbers.size())
+        && fits(rhs, n, stored.size())
         && (batch as u64)
             .saturating_mul(m as u64)
             .saturating_mul(n as u64)
@@ -128,18 +135,20 @@ pub fn tensor_core_product(
     shape: ProductShape,
     numbers: Numbers,
     lhs: &Operand,
-    rhs: &Operand,
+    (rhs, stored): (&Operand, Stored),
     finish: Finish<'_>,
 ) -> Result<Finished, KernelError> {
     assert!(
-        is_taken(shape, numbers, lhs, rhs),
+        is_taken(shape, numbers, lhs, (rhs, stored)),
         "tensor_core_product: expected whole vectors along k, found {shape:?} of {lhs:?} and {rhs:?}"
     );
     let ProductShape { batch, m, k, n } = shape;
-    for (what, operand, outer) in [("lhs", lhs, m), ("rhs", rhs, n)] {
-        let bytes = (numbers.size() * operand.extent(batch, outer, k)) as u64;
-        let align = numbers.size() as u64;
-        buffer::check(NAME, what, &operand.handle, bytes, align)?;
+    for (what, operand, outer, size) in [
+        ("lhs", lhs, m, numbers.size()),
+        ("rhs", rhs, n, stored.size()),
+    ] {
+        let bytes = (size * operand.extent(batch, outer, k)) as u64;
+        buffer::check(NAME, what, &operand.handle, bytes, size as u64)?;
     }
     finish.check(NAME, batch * m * n, n)?;
     let columns = match COLUMNS {
@@ -147,7 +156,7 @@ pub fn tensor_core_product(
         [_, small] => small,
     };
     let steps = (numbers.size() * k).div_ceil(DEPTH);
-    let packed = packed(client, shape, numbers, columns, rhs);
+    let packed = packed(client, shape, numbers, columns, (rhs, stored));
     let (finished, [out, bias, beside]) = finish.buffers(client, batch * m * n);
     let count = CubeCount::Static(
         n.div_ceil(columns) as u32,
@@ -174,7 +183,7 @@ fn packed(
     shape: ProductShape,
     numbers: Numbers,
     columns: usize,
-    rhs: &Operand,
+    (rhs, stored): (&Operand, Stored),
 ) -> Handle {
     let ProductShape { batch, k, n, .. } = shape;
     // One matrix for all products stays one.
@@ -191,7 +200,13 @@ fn packed(
     #[allow(unsafe_code)]
     unsafe {
         let buffers = vec![rhs.handle.clone(), out.clone()];
-        pack(numbers, columns, rhs.k_last).launch(client, count, Vec::new(), buffers, &sizes);
+        pack(numbers, stored, columns, rhs.k_last).launch(
+            client,
+            count,
+            Vec::new(),
+            buffers,
+            &sizes,
+        );
     }
     out
 }
@@ -202,10 +217,7 @@ fn product(numbers: Numbers, columns: usize, finish: Finish<'_>) -> CudaSource {
     defines.extend(finish.defines());
     CudaSource {
         name: NAME,
-        text: concat!(
-            include_str!("../finish/finish.cu"),
-            include_str!("product.cu")
-        ),
+        text: PRODUCT,
         defines,
         units: UNITS,
         // Two barriers a stage.
@@ -213,12 +225,13 @@ fn product(numbers: Numbers, columns: usize, finish: Finish<'_>) -> CudaSource {
     }
 }
 
-fn pack(numbers: Numbers, columns: usize, k_last: bool) -> CudaSource {
+fn pack(numbers: Numbers, stored: Stored, columns: usize, k_last: bool) -> CudaSource {
     CudaSource {
         name: "pack",
-        text: include_str!("pack.cu"),
+        text: PACK,
         defines: vec![
             numbers.define(),
+            ("F32", u32::from(stored == Stored::F32)),
             ("COLUMNS", columns as u32),
             ("K_LAST", u32::from(k_last)),
         ],
@@ -228,6 +241,11 @@ fn pack(numbers: Numbers, columns: usize, k_last: bool) -> CudaSource {
 }
 
 const NAME: &str = "tensor_core_product";
+const PRODUCT: SourceText = SourceText::new(concat!(
+    include_str!("../finish/finish.cu"),
+    include_str!("product.cu")
+));
+const PACK: SourceText = SourceText::new(include_str!("pack.cu"));
 /// Rows and columns of a tile that is packed.
 const SIDE: usize = 32;
 
@@ -240,8 +258,12 @@ mod tests {
         for numbers in [Numbers::Tf32, Numbers::Bf16] {
             for columns in COLUMNS {
                 product(numbers, columns, Finish::Plain).compiles();
-                pack(numbers, columns, false).compiles();
-                pack(numbers, columns, true).compiles();
+                for k_last in [false, true] {
+                    pack(numbers, Stored::F32, columns, k_last).compiles();
+                    if numbers == Numbers::Bf16 {
+                        pack(numbers, Stored::Bf16, columns, k_last).compiles();
+                    }
+                }
             }
         }
     }

@@ -6,12 +6,14 @@
 //! the hardware in an order of its own, which is always the same.
 //!
 //! The left operand is read as it is, by the tensor memory accelerator; the right one is first written in
-//! the tiles that the kernel reads, which is small work beside a large product. One group of four warps
+//! the tiles that the kernel reads, rounded, which is small work beside a large product. One group of four warps
 //! fetches, two multiply; two cubes beside each other along m fetch halves of the right tiles for each
 //! other. What is to become of the sums ([`Finish`](crate::finish::Finish)) does on their way out.
 //!
 //! Launches: two.
 
 mod launch;
+mod stored;
 
 pub use launch::{Numbers, is_supported, is_taken, tensor_core_product};
+pub use stored::Stored;

@@ -1,7 +1,7 @@
 // The right operand of products as product.cu reads it: [batch][n / COLUMNS][k / K] tiles of COLUMNS
 // rows along n, of K elements or 128 bytes along k, with bytes 16 to 31 and so on of a row exchanged by
 // the row's number (128-byte swizzle); zeros past the last n and k. Of [batch][k][n], or of
-// [batch][n][k] if K_LAST. TF32 1: f32, rounded to TF32; else two bytes each, as they are.
+// [batch][n][k] if K_LAST. TF32 1: f32, rounded to TF32; else bf16, of f32, rounded, if F32, or of bf16.
 
 struct Sizes {
     unsigned n, k;
@@ -10,8 +10,10 @@ struct Sizes {
 };
 
 #if TF32
+typedef float Source;
 typedef float Element;
 typedef float Word;
+__device__ __forceinline__ Element element(Source x) { return x; }
 __device__ __forceinline__ Word word(const Element *x) {
     unsigned y;
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x[0]));
@@ -20,13 +22,24 @@ __device__ __forceinline__ Word word(const Element *x) {
 #else
 typedef unsigned short Element;
 typedef unsigned Word;
+#if F32
+typedef float Source;
+__device__ __forceinline__ Element element(Source x) {
+    Element y;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y) : "f"(x));
+    return y;
+}
+#else
+typedef unsigned short Source;
+__device__ __forceinline__ Element element(Source x) { return x; }
+#endif
 __device__ __forceinline__ Word word(const Element *x) { return x[0] | (Word)x[1] << 16; }
 #endif
 
 constexpr unsigned EACH = sizeof(Word) / sizeof(Element), SIDE = 32, K = SIDE * EACH, LINES = 8;
 
 extern "C" __global__ void __launch_bounds__(SIDE * LINES)
-    pack(const Element *__restrict__ in, Word *__restrict__ out, const __grid_constant__ Sizes sizes) {
+    pack(const Source *__restrict__ in, Word *__restrict__ out, const __grid_constant__ Sizes sizes) {
     const unsigned x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;
     const unsigned first_n = blockIdx.y * SIDE, first_k = blockIdx.x * K;
     in += blockIdx.z * (unsigned long long)sizes.batch;
@@ -35,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(SIDE * LINES)
     out += tile * COLUMNS * SIDE;
     auto read = [&](unsigned n, unsigned k) {
         const unsigned long long at = K_LAST ? n * (unsigned long long)sizes.stride + k : k * (unsigned long long)sizes.stride + n;
-        return n < sizes.n && k < sizes.k ? in[at] : Element(0);
+        return n < sizes.n && k < sizes.k ? element(in[at]) : Element(0);
     };
 #if !K_LAST
     // Read along n, written along k.

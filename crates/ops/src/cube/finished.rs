@@ -11,11 +11,13 @@ use cubek::matmul::definition::MatmulSetupError;
 use dacapo_kernels::f32_product::finished_f32_product;
 use dacapo_kernels::finish::{self, Finish};
 
+use super::first_kernel::first_kernel;
 use super::launch::{parts_of, precision_of, problem_of, result_shape};
 use super::multiply_add::{operands, refused};
 use super::operand::readable;
+use super::small::by_small;
 use super::tensor_cores::by_tensor_cores;
-use crate::{Kernel, KernelPlan, Precision};
+use crate::{Kernel, KernelPlan, Precision, ProductSizes};
 
 /// What a product gave, and the sums that an activation was computed of.
 pub(crate) struct Finished<R: CubeRuntime> {
@@ -68,12 +70,18 @@ pub(crate) fn finished<R: CubeRuntime>(
     if shape.num_elements() == 0 || !finish.is_taken() {
         return None;
     }
+    let precision = precision_of(lhs, precision);
+    let sizes = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
+    if first_kernel(lhs, sizes, precision) == Some(Kernel::SmallProduct)
+        && let Ok(found) = by_small(lhs, rhs, precision, finish)
+    {
+        return Some(found);
+    }
     let (lhs, rhs) = (readable(lhs.clone()), readable(rhs.clone()));
     let problem = problem_of(&lhs, &rhs);
     if parts_of(&problem, &shape, DType::F32) > 1 {
         return None;
     }
-    let precision = precision_of(&lhs, precision);
     let found = match KernelPlan::current().kernels(precision, &problem).next()? {
         Kernel::F32Product => by_multiply_add(client, &lhs, &rhs, finish),
         Kernel::TensorCoreProduct => by_tensor_cores(&lhs, &rhs, DType::F32, finish),

@@ -12,10 +12,14 @@ use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulProblem, M
 use cubek::matmul::launch::launch_ref;
 use cubek::std::InputBinding;
 
+#[cfg(feature = "cuda")]
+use super::first_kernel::first_kernel;
 use super::multiply_add::by_multiply_add;
 #[cfg(not(feature = "cuda"))]
 use super::multiply_add::refused;
-use super::operand::{is_aligned, is_transposed, readable};
+use super::operand::{cast, is_aligned, is_transposed, readable};
+#[cfg(feature = "cuda")]
+use super::small::by_small;
 use super::strategy::strategy;
 #[cfg(feature = "cuda")]
 use super::tensor_cores::by_tensor_cores;
@@ -24,7 +28,7 @@ use super::tiled::tiled;
 use dacapo_kernels::finish::Finish;
 use dacapo_kernels::{RowShape, sum_parts::sum_parts};
 
-use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision};
+use crate::{Kernel, KernelPlan, Layout, MatmulShape, Precision, ProductSizes};
 
 /// The product of two operands as `dtype`.
 ///
@@ -37,18 +41,34 @@ pub(super) fn product<R: CubeRuntime>(
     dtype: DType,
 ) -> CubeTensor<R> {
     let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let k = lhs.meta.shape()[shape.num_dims() - 1];
+    let sizes = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
     // CUDA refuses a launch over no elements, which filling nothing with zeros would be.
     if shape.num_elements() == 0 {
         return empty_device_contiguous_dtype(lhs.client, lhs.device, shape, dtype);
     }
-    if k == 0 {
+    if sizes.k == 0 {
         return zeros(lhs.device, shape, dtype);
     }
 
-    let (lhs, rhs) = (readable(lhs), readable(rhs));
-    let problem = problem_of(&lhs, &rhs);
     let precision = precision_of(&lhs, precision);
+    #[cfg(feature = "cuda")]
+    if dtype == DType::F32
+        && first_kernel(&lhs, sizes, precision) == Some(Kernel::SmallProduct)
+        && let Ok(found) = by_small(&lhs, &rhs, precision, Finish::Plain)
+    {
+        return found.out;
+    }
+    let (lhs, rhs) = (readable(rounded(lhs, precision)), readable(rhs));
+    #[cfg(feature = "cuda")]
+    if dtype == DType::F32
+        && first_kernel(&lhs, sizes, precision) == Some(Kernel::TensorCoreProduct)
+        && parts_of(&problem_of(&lhs, &rhs), &shape, dtype) == 1
+        && let Ok(found) = by_tensor_cores(&lhs, &rhs, dtype, Finish::Plain)
+    {
+        return found.out;
+    }
+    let rhs = readable(rounded(rhs, precision));
+    let problem = problem_of(&lhs, &rhs);
     let plan = KernelPlan::current();
     let parts = parts_of(&problem, &shape, dtype);
     let (lhs, rhs) = match parts {
@@ -76,13 +96,12 @@ pub(super) fn product<R: CubeRuntime>(
 
 /// What the plan asks of the product of two [`readable`] operands.
 pub(super) fn problem_of<R: CubeRuntime>(lhs: &CubeTensor<R>, rhs: &CubeTensor<R>) -> MatmulShape {
-    let shape = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let rank = shape.num_dims();
+    let ProductSizes { batch, m, k, n } = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
     MatmulShape {
-        batch: shape[..rank - 2].iter().product(),
-        m: shape[rank - 2],
-        k: lhs.meta.shape()[rank - 1],
-        n: shape[rank - 1],
+        batch,
+        m,
+        k,
+        n,
         layout: Layout::new(is_transposed(lhs), is_transposed(rhs)),
         aligned: is_aligned(lhs) && is_aligned(rhs),
     }
@@ -95,6 +114,14 @@ pub(super) fn precision_of<R: CubeRuntime>(lhs: &CubeTensor<R>, precision: Preci
         DType::F32 => precision,
         DType::F64 => Precision::F32,
         _ => Precision::Bf16,
+    }
+}
+
+/// The operand as kernels read it that do not round to bf16.
+fn rounded<R: CubeRuntime>(tensor: CubeTensor<R>, precision: Precision) -> CubeTensor<R> {
+    match (precision, tensor.dtype) {
+        (Precision::Bf16, DType::F32) => cast(tensor, DType::BF16),
+        _ => tensor,
     }
 }
 
@@ -142,8 +169,13 @@ pub(super) fn launch<R: CubeRuntime>(
         Kernel::TensorCoreProduct => {
             return by_tensor_cores(lhs, rhs, dtype, Finish::Plain).map(|found| found.out);
         }
+        #[cfg(feature = "cuda")]
+        Kernel::SmallProduct => {
+            let precision = precision_of(lhs, Precision::Tf32);
+            return by_small(lhs, rhs, precision, Finish::Plain).map(|found| found.out);
+        }
         #[cfg(not(feature = "cuda"))]
-        Kernel::TensorCoreProduct => return Err(refused("not on CUDA")),
+        Kernel::TensorCoreProduct | Kernel::SmallProduct => return Err(refused("not on CUDA")),
         _ => {}
     }
     let (client, device) = (lhs.client.clone(), lhs.device.clone());

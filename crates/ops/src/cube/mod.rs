@@ -2,9 +2,13 @@
 
 #[cfg(feature = "cuda")]
 mod finished;
+#[cfg(feature = "cuda")]
+mod first_kernel;
 mod launch;
 mod multiply_add;
 mod operand;
+#[cfg(feature = "cuda")]
+mod small;
 mod strategy;
 #[cfg(feature = "cuda")]
 mod tensor_cores;
@@ -20,6 +24,8 @@ use cubecl::server::ComputeServer;
 #[cfg(feature = "cuda")]
 pub(crate) use finished::{cuda_client, finished};
 
+#[cfg(feature = "cuda")]
+use crate::{Kernel, ProductSizes};
 use crate::{PlannedMatmul, Precision};
 
 impl<R, F, I, BT> PlannedMatmul for CubeBackend<R, F, I, BT>
@@ -48,6 +54,22 @@ where
             (Precision::Bf16, DType::F32) => operand::cast(tensor, DType::BF16),
             _ => tensor,
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn rounds_as_it_reads(
+        tensor: &FloatTensor<Self>,
+        right: bool,
+        sizes: ProductSizes,
+        precision: Precision,
+    ) -> bool {
+        precision == Precision::Bf16
+            && tensor.dtype == DType::F32
+            && match first_kernel::first_kernel(tensor, sizes, precision) {
+                Some(Kernel::SmallProduct) => true,
+                Some(Kernel::TensorCoreProduct) => right,
+                _ => false,
+            }
     }
 
     fn product(

@@ -32,7 +32,9 @@ pub(super) fn strategy(kernel: Kernel) -> Strategy {
             }))
         }
         Kernel::Naive => Strategy::Naive,
-        Kernel::TensorCoreProduct | Kernel::F32Product => unreachable!("it is not cubek's"),
+        Kernel::TensorCoreProduct | Kernel::SmallProduct | Kernel::F32Product => {
+            unreachable!("it is not cubek's")
+        }
         Kernel::DoubleTmaMma128x128
         | Kernel::DoubleTmaMma256x64
         | Kernel::SpecializedTmaMma256x64

@@ -1,15 +1,15 @@
 //! Products by dacapo's own kernel for Hopper's tensor cores.
 
-use std::any::Any;
-
 use burn::tensor::DType;
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
-use cubecl::cuda::CudaDevice;
 use cubek::matmul::definition::MatmulSetupError;
 use dacapo_kernels::finish::Finish;
-use dacapo_kernels::tensor_core_product::{Numbers, is_supported, is_taken, tensor_core_product};
+use dacapo_kernels::tensor_core_product::{
+    Numbers, Stored, is_supported, is_taken, tensor_core_product,
+};
 
 use super::finished::{Finished, cuda_client};
+use super::first_kernel::device_index;
 use super::multiply_add::{operands, refused};
 
 /// The product of two [`readable`](super::operand::readable) operands, if the GPU has the
@@ -20,24 +20,24 @@ pub(super) fn by_tensor_cores<R: CubeRuntime>(
     dtype: DType,
     finish: Finish<'_>,
 ) -> Result<Finished<R>, MatmulSetupError> {
-    let numbers = match [lhs.dtype, rhs.dtype, dtype] {
-        [DType::F32, DType::F32, DType::F32] => Numbers::Tf32,
-        [DType::BF16, DType::BF16, DType::F32] => Numbers::Bf16,
+    let (numbers, stored) = match [lhs.dtype, rhs.dtype, dtype] {
+        [DType::F32, DType::F32, DType::F32] => (Numbers::Tf32, Stored::F32),
+        [DType::BF16, DType::F32, DType::F32] => (Numbers::Bf16, Stored::F32),
+        [DType::BF16, DType::BF16, DType::F32] => (Numbers::Bf16, Stored::Bf16),
         _ => return Err(refused("neither f32 nor bf16 to f32")),
     };
-    let device: &dyn Any = &lhs.device;
-    let (Some(device), Some(client)) = (device.downcast_ref::<CudaDevice>(), cuda_client(lhs))
-    else {
-        return Err(refused("not on CUDA"));
+    let (Some(client), true) = (
+        cuda_client(lhs),
+        device_index(lhs).is_some_and(is_supported),
+    ) else {
+        return Err(refused("not on a GPU with these instructions"));
     };
-    if !is_supported(device.index) {
-        return Err(refused("a GPU without these instructions"));
-    }
     let (shape, left, right) = operands(lhs, rhs)?;
-    if !is_taken(shape, numbers, &left, &right) {
+    let right = (&right, stored);
+    if !is_taken(shape, numbers, &left, right) {
         return Err(refused("not whole vectors along k"));
     }
-    let found = tensor_core_product(client, shape, numbers, &left, &right, finish)
+    let found = tensor_core_product(client, shape, numbers, &left, right, finish)
         .unwrap_or_else(|error| panic!("matmul: {error}"));
     Ok(Finished::of(lhs, rhs, finish, found))
 }

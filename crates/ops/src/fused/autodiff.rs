@@ -174,6 +174,31 @@ impl<B: FusedKernels> Backward<B, 1> for SumAll {
     }
 }
 
+/// Y = |x|^2 / n: dx = 2 / n dY x.
+#[derive(Debug)]
+struct MeanSquare;
+
+impl<B: FusedKernels> Backward<B, 1> for MeanSquare {
+    /// x.
+    type State = FloatTensor<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let x = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+            let shape = x.shape();
+            let factor = 2.0 / shape.num_elements() as f64;
+            let factor = B::float_mul_scalar(dy, factor.into());
+            let ones = Shape::from(vec![1; shape.num_dims()]);
+            B::float_mul(x, B::float_reshape(factor, ones))
+        });
+    }
+}
+
 #[derive(Debug)]
 struct L2Normalise;
 
@@ -333,6 +358,17 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
         {
             OpsKind::Tracked(prep) => prep.finish(shape, sum),
             OpsKind::UnTracked(prep) => prep.finish(sum),
+        }
+    }
+
+    fn mean_square(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let mean = B::mean_square(x.primitive.clone());
+        match Backward::<B, 1>::prepare::<C>(MeanSquare, [x.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(x.primitive, mean),
+            OpsKind::UnTracked(prep) => prep.finish(mean),
         }
     }
 

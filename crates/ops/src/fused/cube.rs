@@ -11,7 +11,7 @@ use burn_cubecl::{
 };
 use cubecl::server::{ComputeServer, Handle};
 use dacapo_kernels::activation::{self, ActivationKind};
-use dacapo_kernels::sum_all::{Terms, sum_all};
+use dacapo_kernels::sum_all::{Terms, sum_all, sum_each};
 use dacapo_kernels::{KernelError, RowShape, l2_normalise, layer_norm, softmax};
 
 use super::{FusedKernels, Normalised};
@@ -179,6 +179,15 @@ where
 
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         total(x, Terms::Squares)
+    }
+
+    fn sum_squares_each(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
+        let tensors: Vec<_> = tensors.into_iter().map(into_contiguous).collect();
+        let each = tensors.iter();
+        let each = each.map(|x| (x.meta.num_elements() as u64, &x.handle));
+        let each: Vec<_> = each.collect();
+        let totals = launched(sum_each(&tensors[0].client, &each, Terms::Squares));
+        tensor(&tensors[0], Shape::from(vec![tensors.len()]), totals)
     }
 
     /// A view, which products read in place.

@@ -1,4 +1,4 @@
-use burn::tensor::{backend::Backend, ops::FloatTensor};
+use burn::tensor::{TensorMetadata, backend::Backend, ops::FloatTensor};
 
 use crate::Activation;
 
@@ -74,6 +74,18 @@ pub(crate) trait FusedKernels: Backend {
     /// The sum of all elements' squares, `[1]`.
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::sum_all(Self::float_mul(x.clone(), x))
+    }
+
+    /// [`sum_squares`](Self::sum_squares) of each of these tensors of one dimension, at least one,
+    /// `[tensors]`.
+    fn sum_squares_each(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
+        Self::float_cat(tensors.into_iter().map(Self::sum_squares).collect(), 0)
+    }
+
+    /// The mean of all elements' squares, `[1]`.
+    fn mean_square(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let elements = x.shape().num_elements() as f64;
+        Self::float_div_scalar(Self::sum_squares(x), elements.into())
     }
 
     /// Each row over its Euclidean norm, and the norms `[rows]`.

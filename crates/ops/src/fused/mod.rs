@@ -25,5 +25,5 @@ pub(crate) use fused_kernels::{FusedKernels, Normalised};
 pub use l2_normalise::l2_normalise;
 pub use layer_norm::layer_norm;
 pub use softmax::scaled_softmax;
-pub use sum::{mean, sum, sum_of_squares};
+pub use sum::{mean, mean_square, sum, sum_of_squares, sums_of_squares};
 pub use swap_heads::swap_heads;

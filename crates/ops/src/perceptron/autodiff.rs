@@ -8,9 +8,9 @@ use burn::backend::autodiff::{
 };
 use burn::tensor::{FloatDType, Shape, TensorMetadata, backend::AutodiffBackend, ops::FloatTensor};
 
-use super::compositions::operand;
+use super::compositions::{both_sizes, operand, sizes};
 use super::fused_products::{FusedProducts, LayerTensors};
-use crate::{Activation, Precision};
+use crate::{Activation, Precision, ProductSizes};
 
 #[derive(Debug)]
 struct LinearOnto;
@@ -22,6 +22,7 @@ struct LinearState<T> {
     x: Option<T>,
     weight: Option<T>,
     biased: bool,
+    sizes: ProductSizes,
     precision: Precision,
 }
 
@@ -39,13 +40,14 @@ impl<B: FusedProducts> Backward<B, 4> for LinearOnto {
             x,
             weight,
             biased,
+            sizes,
             precision,
         } = ops.state;
         let parents = ops.parents.map(|node| node.map(|node| node.id));
         let [x_node, weight_node, bias_node, beside_node] = parents;
         bias_gradient::<B>(bias_node.filter(|_| biased), &dy, grads);
         if x_node.is_some() || weight_node.is_some() {
-            let grad = B::operand(dy.clone(), precision);
+            let grad = B::operand_of(dy.clone(), sizes, precision);
             operand_gradients::<B>([x_node, weight_node], [x, weight], grad, precision, grads);
         }
         if let Some(node) = beside_node {
@@ -69,6 +71,7 @@ struct PerceptronState<T> {
     z: Option<T>,
     bias: Option<T>,
     biased: [bool; 2],
+    sizes: [ProductSizes; 2],
     activation: Activation,
     precision: Precision,
 }
@@ -91,6 +94,7 @@ impl<B: FusedProducts> Backward<B, 6> for PerceptronOnto {
             z,
             bias,
             biased,
+            sizes: [of_first, of_second],
             activation,
             precision,
         } = ops.state;
@@ -107,7 +111,7 @@ impl<B: FusedProducts> Backward<B, 6> for PerceptronOnto {
         bias_gradient::<B>(second_bias.filter(|_| biased[1]), &dy, grads);
         let below = x_node.is_some() || first_node.is_some() || first_bias.is_some();
         if below || second_node.is_some() {
-            let grad = B::operand(dy.clone(), precision);
+            let grad = B::operand_of(dy.clone(), of_second, precision);
             if let (Some(second), Some(z)) = (second, z) {
                 let second = B::float_transpose(second);
                 let alone = first_bias.is_none();
@@ -117,7 +121,7 @@ impl<B: FusedProducts> Backward<B, 6> for PerceptronOnto {
                     grads.register::<B>(node, B::sum_rows(dz.clone()));
                 }
                 if x_node.is_some() || first_node.is_some() {
-                    let dz = B::operand(dz, precision);
+                    let dz = B::operand_of(dz, of_first, precision);
                     operand_gradients::<B>([x_node, first_node], [x, first], dz, precision, grads);
                 }
             }
@@ -222,12 +226,15 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
             beside.node.clone(),
         ];
         let (x_tracked, weight_tracked) = (x.is_tracked(), layer.weight.is_tracked());
-        let layer = operand::<B>(primitives::<B, C>(&layer), precision);
-        let x = B::operand(x.primitive, precision);
+        let layer = primitives::<B, C>(&layer);
+        let sizes = sizes::<B>(&x.primitive, &layer);
+        let layer = operand::<B>(layer, sizes, precision);
+        let x = B::operand_of(x.primitive, sizes, precision);
         let state = LinearState {
             x: weight_tracked.then(|| x.clone()),
             weight: x_tracked.then(|| layer.weight.clone()),
             biased: layer.bias.is_some(),
+            sizes,
             precision,
         };
         let y = B::product_add(x, layer, beside.primitive, precision);
@@ -263,10 +270,12 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
         let second_tracked = second.weight.is_tracked();
         let bias_tracked = first.bias.as_ref().is_some_and(|bias| bias.is_tracked());
         let below = x_tracked || first_tracked || bias_tracked;
-        let [first, second] = layers
-            .each_ref()
-            .map(|layer| operand::<B>(primitives::<B, C>(layer), precision));
-        let x = B::operand(x.primitive, precision);
+        let layers = layers.each_ref().map(primitives::<B, C>);
+        let sizes = both_sizes::<B>(&x.primitive, &layers);
+        let ([first, second], [of_first, of_second]) = (layers, sizes);
+        let first = operand::<B>(first, of_first, precision);
+        let second = operand::<B>(second, of_second, precision);
+        let x = B::operand_of(x.primitive, of_first, precision);
         let mut state = PerceptronState {
             x: first_tracked.then(|| x.clone()),
             first: x_tracked.then(|| first.weight.clone()),
@@ -275,6 +284,7 @@ impl<B: FusedProducts, C: CheckpointStrategy> FusedProducts for Autodiff<B, C> {
             z: None,
             bias: first.bias.clone().filter(|_| below),
             biased: [first.bias.is_some(), second.bias.is_some()],
+            sizes,
             activation,
             precision,
         };

@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Shape, TensorMetadata, ops::FloatTensor};
 
 use super::fused_products::{FusedProducts, LayerTensors};
-use crate::{Activation, Precision};
+use crate::{Activation, Precision, ProductSizes};
 
 pub(super) fn added<B: FusedProducts>(
     x: FloatTensor<B>,
@@ -51,8 +51,10 @@ pub(super) fn linear_onto<B: FusedProducts>(
     layer: LayerTensors<FloatTensor<B>>,
     precision: Precision,
 ) -> FloatTensor<B> {
-    let layer = operand::<B>(layer, precision);
-    B::product_add(B::operand(x, precision), layer, beside, precision)
+    let sizes = sizes::<B>(&x, &layer);
+    let layer = operand::<B>(layer, sizes, precision);
+    let x = B::operand_of(x, sizes, precision);
+    B::product_add(x, layer, beside, precision)
 }
 
 pub(super) fn perceptron_onto<B: FusedProducts>(
@@ -62,19 +64,49 @@ pub(super) fn perceptron_onto<B: FusedProducts>(
     activation: Activation,
     precision: Precision,
 ) -> FloatTensor<B> {
-    let [first, second] = layers.map(|layer| operand::<B>(layer, precision));
-    let x = B::operand(x, precision);
+    let [of_first, of_second] = both_sizes::<B>(&x, &layers);
+    let [first, second] = layers;
+    let first = operand::<B>(first, of_first, precision);
+    let second = operand::<B>(second, of_second, precision);
+    let x = B::operand_of(x, of_first, precision);
     let [_, hidden] = B::product_activate(x, first, activation, precision);
     B::product_add(hidden, second, beside, precision)
+}
+
+/// Those of the layer's product with the rows `x`.
+pub(super) fn sizes<B: FusedProducts>(
+    x: &FloatTensor<B>,
+    layer: &LayerTensors<FloatTensor<B>>,
+) -> ProductSizes {
+    ProductSizes::of(&x.shape(), &layer.weight.shape())
+}
+
+/// Those of two layers after each other.
+pub(super) fn both_sizes<B: FusedProducts>(
+    x: &FloatTensor<B>,
+    [first, second]: &[LayerTensors<FloatTensor<B>>; 2],
+) -> [ProductSizes; 2] {
+    let rows = x.shape()[0];
+    let after = |layer: &LayerTensors<FloatTensor<B>>| {
+        let [k, n] = layer.weight.shape().dims();
+        ProductSizes {
+            batch: 1,
+            m: rows,
+            k,
+            n,
+        }
+    };
+    [after(first), after(second)]
 }
 
 /// The layer with its weight as an operand.
 pub(super) fn operand<B: FusedProducts>(
     layer: LayerTensors<FloatTensor<B>>,
+    sizes: ProductSizes,
     precision: Precision,
 ) -> LayerTensors<FloatTensor<B>> {
     LayerTensors {
-        weight: B::operand(layer.weight, precision),
+        weight: B::right_operand_of(layer.weight, sizes, precision),
         ..layer
     }
 }

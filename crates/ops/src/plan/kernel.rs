@@ -8,6 +8,9 @@ pub enum Kernel {
     /// Hopper's tensor cores (`wgmma`, `dacapo_kernels::tensor_core_product`): k together in the left
     /// operand, rows at multiples of 16 bytes, compute capability 9.0.
     TensorCoreProduct,
+    /// Tensor cores (`mma`, `dacapo_kernels::small_product`): at most 2^29 multiplications, n even; reads any
+    /// layout, rounds as it reads, divides k among the cubes of a cluster; compute capability 9.0 or above.
+    SmallProduct,
     /// As `DoubleTmaMma`; a cube computes 128x128 elements, a warp 64x64.
     DoubleTmaMma128x128,
     /// As `DoubleTmaMma`; a cube computes 256x64 elements, a warp 64x64.
@@ -48,8 +51,9 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel that a plan can name.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::TensorCoreProduct,
+        Self::SmallProduct,
         Self::DoubleTmaMma128x128,
         Self::DoubleTmaMma256x64,
         Self::SpecializedTmaMma256x64,
@@ -74,6 +78,7 @@ impl Kernel {
     pub fn name(self) -> &'static str {
         match self {
             Self::TensorCoreProduct => "tensor_core_product",
+            Self::SmallProduct => "small_product",
             Self::DoubleTmaMma128x128 => "double_tma_mma_128x128",
             Self::DoubleTmaMma256x64 => "double_tma_mma_256x64",
             Self::SpecializedTmaMma256x64 => "specialized_tma_mma_256x64",

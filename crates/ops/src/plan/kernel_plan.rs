@@ -18,7 +18,7 @@ const VERSIONS: &str = "cubek 0.2.0, cubecl 0.10.0";
 
 /// The kernels of `dacapo-kernels` that take the place of tensor operations, each with a number
 /// that grows with every change of its bits.
-const FUSED: [(&str, u32); 12] = [
+const FUSED: [(&str, u32); 13] = [
     ("dora_merge", 2),
     ("dropout_mask", 1),
     ("adamw_step", 1),
@@ -29,6 +29,7 @@ const FUSED: [(&str, u32); 12] = [
     ("sum_all", 1),
     ("f32_product", 1),
     ("tensor_core_product", 1),
+    ("small_product", 1),
     ("l2_normalise", 1),
     ("single_query", 1),
 ];
@@ -77,7 +78,8 @@ impl KernelPlan {
     }
 
     /// Into how many products of parts of k a product is split, whose results are then added in
-    /// their order: where its result alone would occupy a small part of a GPU.
+    /// their order: where its result alone would occupy a small part of a GPU, and its kernel is not
+    /// [`Kernel::SmallProduct`], which does that itself.
     pub fn parts(&self, shape: &MatmulShape) -> usize {
         let MatmulShape { batch, m, k, n, .. } = *shape;
         let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
@@ -97,13 +99,13 @@ impl KernelPlan {
     pub fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "kernel plan 6: {VERSIONS}; sums and results f32, contiguous; first kernel that can be set up"
+                "kernel plan 7: {VERSIONS}; sums and results f32, contiguous; first kernel that can be set up"
             ),
             format!("in place of tensor operations: {}", fused_text()),
             "aligned: tma kernels only where rows begin at multiples of 16 bytes".to_owned(),
         ];
         lines.push(format!(
-            "split: one product to f32, into 2^i parts of k, most with at most {MOST_TILES} tiles of \
+            "split, unless by small_product: one product to f32, into 2^i parts of k, most with at most {MOST_TILES} tiles of \
              {TILE} x {TILE} in all, {LEAST_PART} and a multiple of 4 of k each"
         ));
         lines.extend(
@@ -248,7 +250,7 @@ mod tests {
     fn plan_changes_without_notice() {
         // A change of the table is a change of every GPU run's identity: write the new hash here
         // and into the changelog.
-        assert_eq!(&KernelPlan::current().hash()[..16], "b5ed505e65627f64");
+        assert_eq!(&KernelPlan::current().hash()[..16], "4ca9b760557a728b");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Kernel::{
     DoubleTmaMma, DoubleTmaMma128x128, DoubleTmaMma256x64, F32Product, Naive, SimpleCyclicCmma,
-    SimpleCyclicMma, SimpleUnit, SpecializedTmaMma, SpecializedTmaMma256x64,
+    SimpleCyclicMma, SimpleUnit, SmallProduct, SpecializedTmaMma, SpecializedTmaMma256x64,
     SpecializedTmaMma256x128, SpecializedTmaMma256x128Shallow, TensorCoreProduct,
 };
 use super::ShapeClass::{Batched, Large, Small};
@@ -49,8 +49,18 @@ pub(super) const TABLE: &[PlanRow] = &[
             SimpleCyclicMma,
         ],
     ),
-    row(Tf32, Small, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
-    row(Tf32, Batched, None, &[SimpleCyclicCmma, SimpleCyclicMma]),
+    row(
+        Tf32,
+        Small,
+        None,
+        &[SmallProduct, SimpleCyclicCmma, SimpleCyclicMma],
+    ),
+    row(
+        Tf32,
+        Batched,
+        None,
+        &[SmallProduct, SimpleCyclicCmma, SimpleCyclicMma],
+    ),
     row(
         Bf16,
         Large,
@@ -89,8 +99,18 @@ pub(super) const TABLE: &[PlanRow] = &[
             Naive,
         ],
     ),
-    row(Bf16, Small, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
-    row(Bf16, Batched, None, &[SimpleCyclicCmma, SimpleUnit, Naive]),
+    row(
+        Bf16,
+        Small,
+        None,
+        &[SmallProduct, SimpleCyclicCmma, SimpleUnit, Naive],
+    ),
+    row(
+        Bf16,
+        Batched,
+        None,
+        &[SmallProduct, SimpleCyclicCmma, SimpleUnit, Naive],
+    ),
 ];
 
 const fn row(
