@@ -9,7 +9,7 @@ use common::client;
 use dacapo_kernels::activation::ActivationKind;
 use dacapo_kernels::f32_product::{Operand, ProductShape};
 use dacapo_kernels::finish::Finish;
-use dacapo_kernels::small_product::{RowsLie, is_supported, is_taken, small_product};
+use dacapo_kernels::small_product::{RowsLie, SmallOperand, is_supported, is_taken, small_product};
 use dacapo_kernels::tensor_core_product::{Numbers, Stored};
 use half::bf16;
 use matrices::{numbers, transposed};
@@ -32,16 +32,17 @@ fn rounded(numbers: Numbers, x: f32) -> f32 {
     }
 }
 
-/// `matrices` as an operand that is stored so.
+/// `matrices` as an operand that is stored so, in groups.
 fn operand(
     matrices: &[Vec<f32>],
+    per_group: usize,
     columns: usize,
     k_last: bool,
     padding: usize,
     stored: Stored,
-) -> Operand {
+) -> SmallOperand {
     let client = client();
-    match stored {
+    let operand = match stored {
         Stored::F32 => matrices::operand(
             &client,
             matrices,
@@ -53,25 +54,31 @@ fn operand(
         Stored::Bf16 => matrices::operand(&client, matrices, columns, k_last, padding, |x| {
             bf16::from_f32(x).to_le_bytes()
         }),
+    };
+    SmallOperand {
+        stored,
+        group_stride: per_group * operand.batch_stride,
+        operand,
     }
 }
 
 /// Of `matrices` `[rows, columns]`, given transposed if `turned`.
 fn either(
     matrices: &[Vec<f32>],
+    per_group: usize,
     columns: usize,
     turned: bool,
     k_last: bool,
     padding: usize,
     stored: Stored,
-) -> Operand {
+) -> SmallOperand {
     let rows = matrices[0].len() / columns;
     match turned {
         true => {
             let matrices: Vec<_> = matrices.iter().map(|x| transposed(x, columns)).collect();
-            operand(&matrices, rows, k_last, padding, stored)
+            operand(&matrices, per_group, rows, k_last, padding, stored)
         }
-        false => operand(matrices, columns, k_last, padding, stored),
+        false => operand(matrices, per_group, columns, k_last, padding, stored),
     }
 }
 
@@ -102,7 +109,10 @@ fn found(
 
 /// Batch, m, k, n: tiles filled, begun and exceeded; one part and more, of equal and of unequal
 /// lengths; k below a step and with a rest.
-const SHAPES: [[usize; 4]; 11] = [
+const SHAPES: [[usize; 4]; 14] = [
+    [1, 1, 1, 1],
+    [1, 66, 300, 67],
+    [4, 257, 65, 129],
     [1, 1, 1, 2],
     [1, 16, 64, 64],
     [1, 66, 768, 66],
@@ -141,15 +151,17 @@ fn product_differs_from_the_host() {
                 (false, false, 2),
             ];
             for (left_k, right_k, padding) in layouts {
-                let lhs = either(&left, k, !left_k, left_k, padding, stored[0]);
-                let rhs = either(&right, n, right_k, right_k, padding, stored[1]);
+                let per_group = if batch % 2 == 0 { batch / 2 } else { batch };
+                let lhs = either(&left, per_group, k, !left_k, left_k, padding, stored[0]);
+                let rhs = either(&right, per_group, n, right_k, right_k, padding, stored[1]);
                 let name =
                     format!("{of:?} {stored:?} {batch}x{m}x{k}x{n} {left_k} {right_k} {padding}");
                 let shape = ProductShape { batch, m, k, n };
-                let operands = [(&lhs, stored[0]), (&rhs, stored[1])];
+                let operands = [&lhs, &rhs];
                 let product = |rows| {
                     let plain = Finish::Plain;
-                    let product = small_product(&client, shape, of, operands, rows, plain);
+                    let product =
+                        small_product(&client, shape, per_group, of, operands, rows, plain);
                     found(&client, product.unwrap().out)
                 };
                 let once = product(RowsLie::ByProduct);
@@ -169,7 +181,8 @@ fn product_differs_from_the_host() {
                 let by_place = product(RowsLie::ByPlace);
                 for (at, x) in once.iter().enumerate() {
                     let (b, i, j) = (at / (m * n), at / n % m, at % n);
-                    let found = by_place[(i * batch + b) * n + j];
+                    let (group, b) = (b / per_group, b % per_group);
+                    let found = by_place[((group * m + i) * per_group + b) * n + j];
                     assert_eq!(x.to_bits(), found.to_bits(), "{name}: by place, {at}");
                 }
             }
@@ -186,12 +199,12 @@ fn finish_differs_from_that_of_the_sums() {
     let [m, k, n] = [66, 520, 70];
     let shape = ProductShape { batch: 1, m, k, n };
     let (left, right) = (vec![numbers(m * k, 1)], vec![numbers(k * n, 2)]);
-    let lhs = operand(&left, k, true, 0, Stored::F32);
-    let rhs = operand(&right, n, false, 0, Stored::F32);
-    let operands = [(&lhs, Stored::F32), (&rhs, Stored::F32)];
+    let lhs = operand(&left, 1, k, true, 0, Stored::F32);
+    let rhs = operand(&right, 1, n, false, 0, Stored::F32);
+    let operands = [&lhs, &rhs];
     let product = |finish| {
         let rows = RowsLie::ByProduct;
-        small_product(&client, shape, Numbers::Bf16, operands, rows, finish).unwrap()
+        small_product(&client, shape, 1, Numbers::Bf16, operands, rows, finish).unwrap()
     };
     let sums = found(&client, product(Finish::Plain).out);
     let (shift, stream) = (numbers(n, 3), numbers(m * n, 4));
@@ -230,51 +243,49 @@ fn finish_differs_from_that_of_the_sums() {
 fn operand_that_cannot_be_read_is_taken() {
     let client = client();
     let handle = client.empty(4 * 4096);
-    let operand = |k_last, stride| Operand {
-        handle: handle.clone(),
-        k_last,
-        stride,
-        batch_stride: 0,
+    let source = |k_last, stride, stored, offset| SmallOperand {
+        operand: Operand {
+            handle: handle.clone().offset_start(offset),
+            k_last,
+            stride,
+            batch_stride: 0,
+        },
+        stored,
+        group_stride: 0,
     };
-    let taken = |m, k, n, numbers, lhs, rhs| {
+    let lhs = source(true, 9, Stored::F32, 0);
+    let rhs = source(false, 8, Stored::F32, 0);
+    let taken = |[m, k, n]: [usize; 3], numbers, lhs: &SmallOperand, finish| {
         let shape = ProductShape { batch: 1, m, k, n };
-        is_taken(shape, numbers, [lhs, rhs])
+        is_taken(shape, 1, numbers, [lhs, &rhs], finish)
     };
-    let (lhs, rhs) = (operand(true, 9), operand(false, 8));
-    let f32 = [(&lhs, Stored::F32), (&rhs, Stored::F32)];
-    assert!(taken(5, 7, 8, Numbers::Tf32, f32[0], f32[1]));
-    assert!(!taken(5, 7, 7, Numbers::Tf32, f32[0], f32[1]));
-    assert!(!taken(5, 0, 8, Numbers::Tf32, f32[0], f32[1]));
-    assert!(!taken(
-        1 << 14,
-        1 << 10,
-        1 << 10,
-        Numbers::Tf32,
-        f32[0],
-        f32[1]
-    ));
+    let (tf32, plain) = (Numbers::Tf32, Finish::Plain);
+    assert!(taken([5, 7, 8], tf32, &lhs, plain));
+    assert!(taken([5, 7, 7], tf32, &lhs, plain));
+    assert!(!taken([5, 0, 8], tf32, &lhs, plain));
+    assert!(!taken([1 << 14, 1 << 10, 1 << 10], tf32, &lhs, plain));
+    let beside = Finish::Add {
+        bias: None,
+        beside: Some(&handle),
+    };
+    assert!(taken([5, 7, 8], tf32, &lhs, beside));
+    assert!(!taken([5, 7, 7], tf32, &lhs, beside));
     // TF32 is made of f32; bf16 of either.
-    let half = (&lhs, Stored::Bf16);
-    assert!(!taken(5, 7, 8, Numbers::Tf32, half, f32[1]));
-    assert!(taken(5, 7, 8, Numbers::Bf16, half, f32[1]));
-    let shifted = Operand {
-        handle: handle.clone().offset_start(2),
-        ..operand(true, 9)
+    let half = source(true, 9, Stored::Bf16, 2);
+    assert!(!taken([5, 7, 8], tf32, &half, plain));
+    assert!(taken([5, 7, 8], Numbers::Bf16, &half, plain));
+    let shifted = source(true, 9, Stored::F32, 2);
+    assert!(!taken([5, 7, 8], Numbers::Bf16, &shifted, plain));
+    let shape = ProductShape {
+        batch: 4,
+        m: 5,
+        k: 7,
+        n: 8,
     };
-    assert!(!taken(
-        5,
-        7,
-        8,
-        Numbers::Bf16,
-        (&shifted, Stored::F32),
-        f32[1]
-    ));
-    assert!(taken(
-        5,
-        7,
-        8,
-        Numbers::Bf16,
-        (&shifted, Stored::Bf16),
-        f32[1]
-    ));
+    for (per_group, wanted) in [(0, false), (1, true), (2, true), (3, false), (4, true)] {
+        assert_eq!(
+            is_taken(shape, per_group, tf32, [&lhs, &rhs], plain),
+            wanted
+        );
+    }
 }

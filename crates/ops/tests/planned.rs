@@ -4,7 +4,7 @@
 mod common;
 
 use burn::backend::Autodiff;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use common::{Host, bits, error};
 use dacapo_ops::{KernelPlan, Layout, MatmulShape, PlannedMatmul, Precision, linear, matmul};
 
@@ -267,6 +267,78 @@ fn permuted_batches_are_misread() {
         assert_eq!(scores.dims(), [n, heads, tokens, tokens]);
         let error = error(scores, &q.times(&k.transposed()));
         assert!(error < bound(precision, d), "{precision}: {error:e}");
+    }
+}
+
+/// As an attention has them: heads beside each other in the rows of `[n, tokens, heads * width]`, seen as
+/// `[n, heads, tokens, width]`; scores of a transposed view, and shares by values.
+#[test]
+fn heads_are_mixed_up() {
+    let device = Default::default();
+    let [n, heads, tokens, width] = [3, 4, 37, 8];
+    let numbers = |seed| common::numbers(n * tokens * heads * width, seed);
+    let (queries, keys, values) = (numbers(51), numbers(52), numbers(53));
+    let weights = common::numbers(n * heads * tokens * tokens, 54);
+    let asked = numbers(55);
+    // The matrix `[tokens, width]` of one head of one sequence.
+    let head = |x: &[f32], i: usize, head: usize| {
+        let at = |token, column| x[((i * tokens + token) * heads + head) * width + column];
+        let rows = (0..tokens).flat_map(|token| (0..width).map(move |column| at(token, column)));
+        Host {
+            batch: 1,
+            rows: tokens,
+            columns: width,
+            values: rows.map(f64::from).collect(),
+        }
+    };
+    let square = |x: &[f32], i: usize, head: usize| Host {
+        batch: 1,
+        rows: tokens,
+        columns: tokens,
+        values: {
+            let from = (i * heads + head) * tokens * tokens;
+            let values = x[from..from + tokens * tokens].iter();
+            values.map(|x| f64::from(*x)).collect()
+        },
+    };
+    for precision in precisions() {
+        let leaf = |x: &[f32], dims: [usize; 4]| {
+            let data = TensorData::new(x.to_vec(), dims);
+            Tensor::<Tracked, 4>::from_data(data, &device).require_grad()
+        };
+        let view = |x: &Tensor<Tracked, 4>| x.clone().swap_dims(1, 2);
+        let [q, k, v] = [&queries, &keys, &values].map(|x| leaf(x, [n, tokens, heads, width]));
+        let scores = matmul(view(&q), view(&k).swap_dims(2, 3), precision);
+        let w = leaf(&weights, [n, heads, tokens, tokens]);
+        let mixed = matmul(w.clone(), view(&v), precision).swap_dims(1, 2);
+        let dy = leaf(&asked, [n, tokens, heads, width]);
+        let ds = leaf(&weights, [n, heads, tokens, tokens]);
+        let loss = (scores.clone() * ds).sum() + (mixed.clone() * dy).sum();
+        let grads = loss.backward();
+        let data = |x: Tensor<Plain, 4>| x.into_data().to_vec::<f32>().expect("f32");
+        let [dq, dk, dv] = [&q, &k, &v].map(|x| data(x.grad(&grads).expect("a gradient")));
+        let dw = data(w.grad(&grads).expect("a gradient"));
+        let (scores, mixed) = (data(scores.inner()), data(mixed.inner()));
+        let same = |name: &str, found: Host, left: &Host, right: &Host| {
+            let wanted = left.rounded(precision).times(&right.rounded(precision));
+            let bound = bound(precision, left.columns);
+            for (found, wanted) in found.values.iter().zip(&wanted.values) {
+                let error = (found - wanted).abs() / (left.columns as f64).sqrt();
+                assert!(error < bound, "{precision} {name}: {found}, not {wanted}");
+            }
+        };
+        for i in 0..n {
+            for h in 0..heads {
+                let [q, k, v, dy] = [&queries, &keys, &values, &asked].map(|x| head(x, i, h));
+                let w = square(&weights, i, h);
+                same("scores", square(&scores, i, h), &q, &k.transposed());
+                same("mixed", head(&mixed, i, h), &w, &v);
+                same("queries", head(&dq, i, h), &w, &k);
+                same("keys", head(&dk, i, h), &w.transposed(), &q);
+                same("values", head(&dv, i, h), &w.transposed(), &dy);
+                same("weights", square(&dw, i, h), &dy, &v.transposed());
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
 
-use super::RowsLie;
+use super::{RowsLie, SmallOperand};
 use crate::cuda_source::{CudaSource, SourceText, compute_capability};
-use crate::f32_product::{Operand, ProductShape};
+use crate::f32_product::ProductShape;
 use crate::finish::{Finish, Finished};
 use crate::tensor_core_product::{Numbers, Stored};
 use crate::{KernelError, RowShape, buffer};
@@ -12,7 +12,7 @@ use crate::{KernelError, RowShape, buffer};
 const COLUMNS: usize = 64;
 /// The most rows of a tile that has all rows.
 const MOST_ROWS: usize = 128;
-/// Rows of a tile where there are more.
+/// The least rows of a tile where there are more.
 const ROWS: usize = 64;
 /// Elements of k of a step.
 const DEPTH: usize = 64;
@@ -20,8 +20,10 @@ const DEPTH: usize = 64;
 const MOST_PARTS: usize = 8;
 /// Cubes that are wanted: two for each processor of a large GPU.
 const CUBES: usize = 264;
-/// The most multiplications. Larger products have kernels that multiply faster.
+/// The most multiplications of one product. Larger ones have kernels that multiply faster.
 const VOLUME: u64 = 1 << 29;
+/// The most of each of several.
+const VOLUME_OF_SEVERAL: u64 = 1 << 26;
 /// Units of a cube.
 const UNITS: u32 = 256;
 
@@ -30,10 +32,15 @@ pub fn is_supported(index: usize) -> bool {
     compute_capability(index).is_some_and(|found| found >= (9, 0))
 }
 
-/// Whether a product is one that this kernel is for, by its sizes: at most 2^29 multiplications in all.
+/// Whether products are such as this kernel is for, by their sizes: one of at most 2^29 multiplications, or
+/// several of at most 2^26 each.
 pub fn is_small(shape: ProductShape) -> bool {
     let ProductShape { batch, m, k, n } = shape;
-    all([batch, m, k, n]) <= VOLUME
+    let most = match batch {
+        1 => VOLUME,
+        _ => VOLUME_OF_SEVERAL,
+    };
+    all([m, k, n]) <= most
 }
 
 fn all<const N: usize>(factors: [usize; N]) -> u64 {
@@ -41,21 +48,28 @@ fn all<const N: usize>(factors: [usize; N]) -> u64 {
     factors.fold(1, |all: u64, factor| all.saturating_mul(factor as u64))
 }
 
-/// Whether the kernel takes the product of operands that are stored so: it is [small](is_small), n is even,
-/// and grid and positions have room for it. TF32 is made of f32.
+/// Whether the kernel takes these products of `[m, k]` and `[k, n]`, in groups of `per_group`: they are
+/// [small](is_small), n is even where there is something to finish, and grid and positions have room for
+/// them. TF32 is made of f32.
 pub fn is_taken(
     shape: ProductShape,
+    per_group: usize,
     numbers: Numbers,
-    [lhs, rhs]: [(&Operand, Stored); 2],
+    [lhs, rhs]: [&SmallOperand; 2],
+    finish: Finish<'_>,
 ) -> bool {
     let ProductShape { batch, m, k, n } = shape;
-    let fits = |(operand, stored): (&Operand, Stored), outer| {
-        operand.extent(batch, outer, k) as u64 <= RowShape::MAX_LEN
-            && buffer::offset(&operand.handle).is_multiple_of(stored.size() as u64)
-            && (numbers == Numbers::Bf16 || stored == Stored::F32)
+    if batch.min(m).min(k).min(n).min(per_group) == 0 || !batch.is_multiple_of(per_group) {
+        return false;
+    }
+    let fits = |source: &SmallOperand, outer| {
+        let extent = source.extent(batch / per_group, per_group, outer, k) as u64;
+        let offset = buffer::offset(&source.operand.handle);
+        extent <= RowShape::MAX_LEN
+            && offset.is_multiple_of(source.stored.size() as u64)
+            && (numbers == Numbers::Bf16 || source.stored == Stored::F32)
     };
-    batch.min(m).min(k).min(n) > 0
-        && n.is_multiple_of(2)
+    (n.is_multiple_of(2) || matches!(finish, Finish::Plain))
         && is_small(shape)
         && all([batch, m, n]) <= RowShape::MAX_LEN
         && batch <= 65_535
@@ -71,26 +85,34 @@ pub fn is_taken(
 /// [`KernelError::Misaligned`] for one that begins within one.
 ///
 /// # Panics
-/// If the product is not [taken](is_taken), or there is something to finish of several products whose rows
-/// lie by place. On a GPU that [does not have](is_supported) the instructions the launch fails.
+/// If the products are not [taken](is_taken), or there is something to finish of several whose rows lie by
+/// place. On a GPU that [does not have](is_supported) the instructions the launch fails.
 pub fn small_product(
     client: &ComputeClient<CudaRuntime>,
     shape: ProductShape,
+    per_group: usize,
     numbers: Numbers,
-    operands: [(&Operand, Stored); 2],
+    operands: [&SmallOperand; 2],
     rows: RowsLie,
     finish: Finish<'_>,
 ) -> Result<Finished, KernelError> {
     assert!(
-        is_taken(shape, numbers, operands),
-        "small_product: expected at most {VOLUME} multiplications and an even n, found {shape:?} of {operands:?}"
+        is_taken(shape, per_group, numbers, operands, finish),
+        "small_product: expected small products, found {shape:?} in groups of {per_group} of {operands:?} for \
+         {finish:?}"
     );
     let ProductShape { batch, m, k, n } = shape;
-    let [(lhs, lhs_stored), (rhs, rhs_stored)] = operands;
-    for (what, operand, stored, outer) in [("lhs", lhs, lhs_stored, m), ("rhs", rhs, rhs_stored, n)]
-    {
-        let bytes = (stored.size() * operand.extent(batch, outer, k)) as u64;
-        buffer::check(NAME, what, &operand.handle, bytes, stored.size() as u64)?;
+    let [lhs, rhs] = operands;
+    for (what, source, outer) in [("lhs", lhs, m), ("rhs", rhs, n)] {
+        let size = source.stored.size();
+        let bytes = size * source.extent(batch / per_group, per_group, outer, k);
+        buffer::check(
+            NAME,
+            what,
+            &source.operand.handle,
+            bytes as u64,
+            size as u64,
+        )?;
     }
     finish.check(NAME, batch * m * n, n)?;
     let (out_stride, out_batch) = match rows {
@@ -100,7 +122,7 @@ pub fn small_product(
                 batch == 1 || matches!(finish, Finish::Plain),
                 "small_product: rows by place are not finished"
             );
-            (batch * n, n)
+            (per_group * n, n)
         }
     };
     let tile = Tile::of(shape);
@@ -114,26 +136,35 @@ pub fn small_product(
         m,
         n,
         k,
-        lhs.stride,
-        rhs.stride,
+        lhs.operand.stride,
+        rhs.operand.stride,
         out_stride,
-        lhs.batch_stride,
-        rhs.batch_stride,
+        lhs.operand.batch_stride,
+        rhs.operand.batch_stride,
         out_batch,
+        per_group,
+        lhs.group_stride,
+        rhs.group_stride,
+        per_group * m * n,
     ];
-    let widths = [
-        width(lhs, lhs_stored, if lhs.k_last { k } else { m }),
-        width(rhs, rhs_stored, if rhs.k_last { k } else { n }),
-    ];
-    let (stored, k_last) = ([lhs_stored, rhs_stored], [lhs.k_last, rhs.k_last]);
-    let kernel = kernel(numbers, stored, k_last, widths, tile, finish);
+    let kernel = Kernel {
+        numbers,
+        stored: operands.map(|source| source.stored),
+        k_last: operands.map(|source| source.operand.k_last),
+        widths: [width(lhs, m, k), width(rhs, n, k)],
+        tile,
+        even: n.is_multiple_of(2),
+    };
     // SAFETY: the tensors hold their lengths, as checked above, the result was made of its own, and the
     // kernel guards what it reads and writes by m, n and k.
     #[allow(unsafe_code)]
     unsafe {
-        let buffers = vec![lhs.handle.clone(), rhs.handle.clone(), out, bias, beside];
+        let [lhs, rhs] = operands.map(|source| source.operand.handle.clone());
+        let buffers = vec![lhs, rhs, out, bias, beside];
         let sizes = sizes.map(|size| size as u32);
-        kernel.launch(client, count, Vec::new(), buffers, &sizes);
+        kernel
+            .source(finish)
+            .launch(client, count, Vec::new(), buffers, &sizes);
     }
     Ok(finished)
 }
@@ -151,7 +182,11 @@ impl Tile {
         let ProductShape { batch, m, k, n } = shape;
         let rows = match m <= MOST_ROWS {
             true => m.next_multiple_of(16),
-            false => ROWS,
+            // As few past the end as may be.
+            false => (ROWS..=MOST_ROWS)
+                .step_by(16)
+                .min_by_key(|rows| m.next_multiple_of(*rows))
+                .expect("there are some"),
         };
         let tiles = batch * m.div_ceil(rows) * n.div_ceil(COLUMNS);
         let steps = k.div_ceil(DEPTH);
@@ -176,10 +211,16 @@ impl Tile {
 }
 
 /// How many neighbours are read at a time: where the operand and what it consists of begin at multiples
-/// of so many, in `together` of them that lie together.
-fn width(operand: &Operand, stored: Stored, together: usize) -> u32 {
+/// of so many, and what lies together is as many.
+fn width(source: &SmallOperand, outer: usize, k: usize) -> u32 {
+    let SmallOperand {
+        operand,
+        stored,
+        group_stride,
+    } = source;
     let offset = buffer::offset(&operand.handle) as usize / stored.size();
-    let begins = [operand.stride, operand.batch_stride, offset];
+    let together = if operand.k_last { k } else { outer };
+    let begins = [operand.stride, operand.batch_stride, *group_stride, offset];
     let at = |width: usize| begins.iter().all(|begin| begin.is_multiple_of(width));
     match (at(4), at(2) && together.is_multiple_of(2)) {
         (true, _) => 4,
@@ -188,32 +229,40 @@ fn width(operand: &Operand, stored: Stored, together: usize) -> u32 {
     }
 }
 
-fn kernel(
+/// What the code depends on.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
     numbers: Numbers,
     stored: [Stored; 2],
     k_last: [bool; 2],
-    [lhs_width, rhs_width]: [u32; 2],
+    widths: [u32; 2],
     tile: Tile,
-    finish: Finish<'_>,
-) -> CudaSource {
-    let mut defines = vec![
-        ("TF32", u32::from(numbers == Numbers::Tf32)),
-        ("LHS_BF16", u32::from(stored[0] == Stored::Bf16)),
-        ("RHS_BF16", u32::from(stored[1] == Stored::Bf16)),
-        ("LHS_K_LAST", u32::from(k_last[0])),
-        ("RHS_K_LAST", u32::from(k_last[1])),
-        ("LHS_WIDTH", lhs_width),
-        ("RHS_WIDTH", rhs_width),
-        ("ROWS", tile.rows as u32),
-        ("PARTS", tile.parts as u32),
-    ];
-    defines.extend(finish.defines());
-    CudaSource {
-        name: NAME,
-        text: TEXT,
-        defines,
-        units: UNITS,
-        shared: tile.shared(numbers, k_last),
+    even: bool,
+}
+
+impl Kernel {
+    fn source(self, finish: Finish<'_>) -> CudaSource {
+        let is = |yes: bool| u32::from(yes);
+        let mut defines = vec![
+            ("TF32", is(self.numbers == Numbers::Tf32)),
+            ("LHS_BF16", is(self.stored[0] == Stored::Bf16)),
+            ("RHS_BF16", is(self.stored[1] == Stored::Bf16)),
+            ("LHS_K_LAST", is(self.k_last[0])),
+            ("RHS_K_LAST", is(self.k_last[1])),
+            ("LHS_WIDTH", self.widths[0]),
+            ("RHS_WIDTH", self.widths[1]),
+            ("ROWS", self.tile.rows as u32),
+            ("PARTS", self.tile.parts as u32),
+            ("EVEN", is(self.even)),
+        ];
+        defines.extend(finish.defines());
+        CudaSource {
+            name: NAME,
+            text: TEXT,
+            defines,
+            units: UNITS,
+            shared: self.tile.shared(self.numbers, self.k_last),
+        }
     }
 }
 
@@ -238,7 +287,9 @@ mod tests {
             (16, 64, 1024, 64, 64, 8),
             (1, 1024, 64, 1024, 64, 1),
             (1, 1, 1, 2, 16, 1),
-            (1, 129, 256, 2, 64, 2),
+            (1, 129, 256, 2, 80, 2),
+            (1024, 257, 257, 64, 96, 1),
+            (1, 200, 64, 64, 112, 1),
         ] {
             let shape = ProductShape { batch, m, k, n };
             assert_eq!(Tile::of(shape), Tile { rows, parts }, "{shape:?}");
@@ -250,13 +301,21 @@ mod tests {
         let layouts = [[true, false], [false, true]];
         for (k_last, widths) in layouts.into_iter().zip([[4, 2], [1, 4]]) {
             for (rows, parts) in [(16, 1), (64, 8), (80, 2), (128, 4)] {
-                let tile = Tile { rows, parts };
-                let compiles = |numbers, stored| {
-                    kernel(numbers, stored, k_last, widths, tile, Finish::Plain).compiles();
-                };
-                compiles(Numbers::Tf32, [Stored::F32; 2]);
-                compiles(Numbers::Bf16, [Stored::F32, Stored::Bf16]);
-                compiles(Numbers::Bf16, [Stored::Bf16, Stored::F32]);
+                for (numbers, stored) in [
+                    (Numbers::Tf32, [Stored::F32; 2]),
+                    (Numbers::Bf16, [Stored::F32, Stored::Bf16]),
+                    (Numbers::Bf16, [Stored::Bf16, Stored::F32]),
+                ] {
+                    let kernel = Kernel {
+                        numbers,
+                        stored,
+                        k_last,
+                        widths,
+                        tile: Tile { rows, parts },
+                        even: rows > 64,
+                    };
+                    kernel.source(Finish::Plain).compiles();
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Products whose result is small (a class token's rows, the gradient of a few rows): their work is to
-//! read the operands, not to multiply them.
+//! Products that are small (a class token's rows, the gradient of a few rows, each head of an attention):
+//! their work is to read the operands, not to multiply them.
 //!
 //! Where the result alone would occupy a small part of a GPU, k is divided among the cubes of a cluster,
 //! which read each other's sums and add them in the order of their parts. Operands are read as they lie, in
@@ -14,6 +14,8 @@
 
 mod launch;
 mod rows_lie;
+mod small_operand;
 
 pub use launch::{is_small, is_supported, is_taken, small_product};
 pub use rows_lie::RowsLie;
+pub use small_operand::SmallOperand;

@@ -4,7 +4,8 @@
 //
 // TF32 1: operands are f32 and rounded to TF32, ties away from zero; else they are rounded to bf16, ties to
 // even, and ..._BF16 1 says that one is bf16 already. ..._K_LAST: neighbours along k lie together. ..._WIDTH:
-// so many neighbours that lie together begin at a multiple of their size, 4, 2 or 1.
+// so many neighbours that lie together begin at a multiple of their size, 4, 2 or 1. EVEN 0: n is odd, and
+// there is nothing to finish.
 
 #define COLUMNS 64
 #define DEPTH 64
@@ -24,6 +25,8 @@ struct Sizes {
     // Of a row of k, or of a row of m or n, and of a matrix.
     unsigned lhs_stride, rhs_stride, out_stride;
     unsigned lhs_batch, rhs_batch, out_batch;
+    // Of a group of so many.
+    unsigned per_group, lhs_group, rhs_group, out_group;
 };
 
 // Rows in shared memory, such that a warp's reads meet in no bank.
@@ -210,10 +213,12 @@ __launch_bounds__(UNITS) small_product(const void *__restrict__ lhs, const void 
     Number *left = (Number *)room, *right = left + Left::SIZE;
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const unsigned part = blockIdx.x % PARTS, first_column = blockIdx.x / PARTS * COLUMNS, first_row = blockIdx.y * ROWS;
-    const void *a = LHS_BF16 ? (const void *)((const unsigned short *)lhs + blockIdx.z * (unsigned long long)sizes.lhs_batch)
-                             : (const void *)((const float *)lhs + blockIdx.z * (unsigned long long)sizes.lhs_batch);
-    const void *b = RHS_BF16 ? (const void *)((const unsigned short *)rhs + blockIdx.z * (unsigned long long)sizes.rhs_batch)
-                             : (const void *)((const float *)rhs + blockIdx.z * (unsigned long long)sizes.rhs_batch);
+    const unsigned group = blockIdx.z / sizes.per_group, inner = blockIdx.z % sizes.per_group;
+    auto begin = [&](unsigned of_group, unsigned of_batch) {
+        return group * (unsigned long long)of_group + inner * (unsigned long long)of_batch;
+    };
+    const void *a = (const char *)lhs + (LHS_BF16 ? 2 : 4) * begin(sizes.lhs_group, sizes.lhs_batch);
+    const void *b = (const char *)rhs + (RHS_BF16 ? 2 : 4) * begin(sizes.rhs_group, sizes.rhs_batch);
     const unsigned steps = (sizes.k + DEPTH - 1) / DEPTH;
     unsigned step = steps * part / PARTS;
     const unsigned end = steps * (part + 1) / PARTS;
@@ -248,9 +253,10 @@ __launch_bounds__(UNITS) small_product(const void *__restrict__ lhs, const void 
     }
     meet();
     const unsigned column = first_column + 2 * (threadIdx.x % PAIRS);
-    // n is even: both or none.
     if (column < sizes.n) {
+#if EVEN
         const float2 shift = BIAS ? *(const float2 *)(bias + column) : make_float2(0.0f, 0.0f);
+#endif
         for (unsigned i = threadIdx.x / PAIRS; i < SHARE; i += UNITS / PAIRS) {
             const unsigned own = part * SHARE + i, row = first_row + own;
             if (row >= sizes.m) break;
@@ -261,10 +267,16 @@ __launch_bounds__(UNITS) small_product(const void *__restrict__ lhs, const void 
             float2 sum = all[0];
 #pragma unroll
             for (unsigned j = 1; j < PARTS; j++) sum = make_float2(sum.x + all[j].x, sum.y + all[j].y);
-            const unsigned long long place = blockIdx.z * (unsigned long long)sizes.out_batch + row * (unsigned long long)sizes.out_stride + column;
+            const unsigned long long place = begin(sizes.out_group, sizes.out_batch) + row * (unsigned long long)sizes.out_stride + column;
+#if EVEN
+            // Both or none.
             const float2 other = FINISH % 2 ? *(const float2 *)(beside + place) : make_float2(0.0f, 0.0f);
             if (FINISH == 2) *(float2 *)(beside + place) = sum;
             write(out + place, make_float2(finish(sum.x, shift.x, other.x), finish(sum.y, shift.y, other.y)));
+#else
+            out[place] = sum.x;
+            if (column + 1 < sizes.n) out[place + 1] = sum.y;
+#endif
         }
     }
     // Until everyone has read this cube's sums.

@@ -1,8 +1,8 @@
-/// Where the rows of several products' results lie.
+/// Where the rows of the results of several products lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowsLie {
-    /// `[batch, m, n]`: a product's beside each other.
+    /// `[groups, per_group, m, n]`: a product's beside each other.
     ByProduct,
-    /// `[m, batch, n]`: those of one place in all products beside each other.
+    /// `[groups, m, per_group, n]`: those of one place in all products of a group beside each other.
     ByPlace,
 }

@@ -6,7 +6,7 @@ use cubecl::std::tensor::{MatrixBatchLayout, matrix_batch_layout};
 use cubek::std::MatrixLayout;
 
 /// Swaps the last two dimensions of the view.
-fn transposed<R: CubeRuntime>(mut tensor: CubeTensor<R>) -> CubeTensor<R> {
+pub(super) fn transposed<R: CubeRuntime>(mut tensor: CubeTensor<R>) -> CubeTensor<R> {
     let rank = tensor.meta.rank();
     tensor.meta.swap(rank - 1, rank - 2);
     tensor

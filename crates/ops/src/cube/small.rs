@@ -2,18 +2,18 @@
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
-use cubecl::zspace::{metadata::Metadata, strides};
+use cubecl::{client::ComputeClient, cuda::CudaRuntime};
 use cubek::matmul::definition::MatmulSetupError;
 use dacapo_kernels::f32_product::{Operand, ProductShape};
 use dacapo_kernels::finish::Finish;
-use dacapo_kernels::small_product::{RowsLie, is_supported, is_taken, small_product};
+use dacapo_kernels::small_product::{RowsLie, SmallOperand, is_supported, is_taken, small_product};
 use dacapo_kernels::tensor_core_product::{Numbers, Stored};
 
 use super::finished::{Finished, cuda_client};
 use super::first_kernel::device_index;
 use super::launch::result_shape;
 use super::multiply_add::refused;
-use super::operand::readable;
+use super::operand::{readable, transposed};
 use crate::{Precision, ProductSizes};
 
 /// The product of two operands to f32, whether they are rounded or not, if the GPU has the instructions
@@ -35,45 +35,85 @@ pub(super) fn by_small<R: CubeRuntime>(
     ) else {
         return Err(refused("not on a GPU with these instructions"));
     };
-    let (Some(lhs_stored), Some(rhs_stored)) = (stored(lhs), stored(rhs)) else {
-        return Err(refused("neither f32 nor bf16"));
+    // Where the left operand's rows lie by place across k, the transposed product of the turned operands: so
+    // the results lie as it does, and whoever turns them back finds them contiguous.
+    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    let left = batch_dims(&out).and_then(|dims| as_it_lies(lhs, &dims, false));
+    let turned = matches!(finish, Finish::Plain)
+        && left.is_some_and(|left| !left.operand.k_last && by_place(&left));
+    let found = match turned {
+        true => {
+            let [left, right] = [rhs, lhs].map(|tensor| transposed(tensor.clone()));
+            multiply(client, &left, &right, numbers, finish).map(|found| Finished {
+                out: transposed(found.out),
+                ..found
+            })
+        }
+        false => multiply(client, lhs, rhs, numbers, finish),
     };
-    let sizes = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
-    let ProductSizes { batch, m, k, n } = sizes;
-    let shape = ProductShape { batch, m, k, n };
+    found.ok_or(refused(
+        "neither f32 nor bf16, too many dimensions, or not small",
+    ))
+}
+
+/// The products of operands as they lie, or of copies where they lie otherwise than the kernel reads.
+fn multiply<R: CubeRuntime>(
+    client: &ComputeClient<CudaRuntime>,
+    lhs: &CubeTensor<R>,
+    rhs: &CubeTensor<R>,
+    numbers: Numbers,
+    finish: Finish<'_>,
+) -> Option<Finished<R>> {
+    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
+    let dims = batch_dims(&out)?;
     let as_they_lie = |lhs: &CubeTensor<R>, rhs: &CubeTensor<R>| {
         Some([
-            as_it_lies(lhs, batch, false)?,
-            as_it_lies(rhs, batch, true)?,
+            as_it_lies(lhs, &dims, false)?,
+            as_it_lies(rhs, &dims, true)?,
         ])
     };
     let copied = || as_they_lie(&readable(lhs.clone()), &readable(rhs.clone()));
-    let Some([left, right]) = as_they_lie(lhs, rhs).or_else(copied) else {
-        return Err(refused("more than one dimension of products"));
-    };
-    let operands = [(&left, lhs_stored), (&right, rhs_stored)];
-    if !is_taken(shape, numbers, operands) {
-        return Err(refused("not a small product of an even n"));
+    let [left, right] = as_they_lie(lhs, rhs).or_else(copied)?;
+    let ProductSizes { batch, m, k, n } = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
+    let shape = ProductShape { batch, m, k, n };
+    let per_group = dims.last().map_or(1, |dim| out[*dim]);
+    let operands = [&left, &right];
+    if !is_taken(shape, per_group, numbers, operands, finish) {
+        return None;
     }
-    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    // Where the left operand's rows lie by place, whoever turns the result as it was turned finds it
-    // contiguous.
-    let by_place = out.num_dims() == 3
-        && batch > 1
+    // As the right operand's rows lie, or of one group as the left one's: whoever turns the result as
+    // it was turned finds it contiguous. Scores, of several groups, are wanted by product.
+    let turned =
+        |source: &SmallOperand, k_last| source.operand.k_last == k_last && by_place(source);
+    let by_place = dims.last() == Some(&(out.num_dims() - 3))
         && matches!(finish, Finish::Plain)
-        && left.k_last
-        && (1..left.stride).contains(&left.batch_stride);
+        && (turned(&right, false) || dims.len() == 1 && turned(&left, true));
     let rows = match by_place {
         true => RowsLie::ByPlace,
         false => RowsLie::ByProduct,
     };
-    let found = small_product(client, shape, numbers, operands, rows, finish)
+    let found = small_product(client, shape, per_group, numbers, operands, rows, finish)
         .unwrap_or_else(|error| panic!("matmul: {error}"));
     let mut found = Finished::of(lhs, rhs, finish, found);
     if by_place {
-        *found.out.meta = Metadata::new(out, strides![n, batch * n, 1]);
+        let rank = out.num_dims();
+        let strides = found.out.meta.strides_mut();
+        (strides[rank - 3], strides[rank - 2]) = (n, per_group * n);
     }
-    Ok(found)
+    Some(found)
+}
+
+/// Whether rows of one place in all products of a group lie beside each other.
+fn by_place(source: &SmallOperand) -> bool {
+    (1..source.operand.stride).contains(&source.operand.batch_stride)
+}
+
+/// The dimensions of several products, the outer first; `None` if there are more than two.
+fn batch_dims(out: &Shape) -> Option<Vec<usize>> {
+    let dims: Vec<usize> = (0..out.num_dims() - 2)
+        .filter(|dim| out[*dim] > 1)
+        .collect();
+    (dims.len() <= 2).then_some(dims)
 }
 
 fn stored<R: CubeRuntime>(tensor: &CubeTensor<R>) -> Option<Stored> {
@@ -84,31 +124,34 @@ fn stored<R: CubeRuntime>(tensor: &CubeTensor<R>) -> Option<Stored> {
     }
 }
 
-/// `None` where neither rows nor columns lie together, or the matrices not at one distance from each other.
+/// `None` where neither rows nor columns lie together, or it is no operand.
 fn as_it_lies<R: CubeRuntime>(
     tensor: &CubeTensor<R>,
-    batch: usize,
+    dims: &[usize],
     right: bool,
-) -> Option<Operand> {
+) -> Option<SmallOperand> {
     let (shape, strides): (&Shape, _) = (tensor.meta.shape(), tensor.meta.strides());
     let rank = shape.num_dims();
-    let mut batches = (0..rank - 2).filter(|i| shape[*i] > 1);
-    let batch_stride = match (batches.next(), batches.next()) {
-        (None, _) => 0,
-        (Some(one), None) if shape[one] == batch => strides[one],
-        _ => return None,
-    };
     let together = |dim: usize| strides[dim] == 1 || shape[dim] == 1;
     let transposed = match (together(rank - 1), together(rank - 2)) {
         (true, _) => false,
         (false, true) => true,
         (false, false) => return None,
     };
-    Some(Operand {
-        handle: tensor.handle.clone(),
-        // k is the last dimension of the left operand, and the first of the right.
-        k_last: transposed == right,
-        stride: strides[if transposed { rank - 1 } else { rank - 2 }],
-        batch_stride,
+    // A dimension of one is repeated.
+    let mut distances = dims.iter().rev().map(|dim| match shape[*dim] {
+        1 => 0,
+        _ => strides[*dim],
+    });
+    Some(SmallOperand {
+        operand: Operand {
+            handle: tensor.handle.clone(),
+            // k is the last dimension of the left operand, and the first of the right.
+            k_last: transposed == right,
+            stride: strides[if transposed { rank - 1 } else { rank - 2 }],
+            batch_stride: distances.next().unwrap_or(0),
+        },
+        stored: stored(tensor)?,
+        group_stride: distances.next().unwrap_or(0),
     })
 }

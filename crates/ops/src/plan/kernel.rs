@@ -8,8 +8,9 @@ pub enum Kernel {
     /// Hopper's tensor cores (`wgmma`, `dacapo_kernels::tensor_core_product`): k together in the left
     /// operand, rows at multiples of 16 bytes, compute capability 9.0.
     TensorCoreProduct,
-    /// Tensor cores (`mma`, `dacapo_kernels::small_product`): at most 2^29 multiplications, n even; reads any
-    /// layout, rounds as it reads, divides k among the cubes of a cluster; compute capability 9.0 or above.
+    /// Tensor cores (`mma`, `dacapo_kernels::small_product`): one product of at most 2^29 multiplications, or
+    /// several of at most 2^26 each; reads any layout, rounds as it reads, divides k among the cubes of a
+    /// cluster; compute capability 9.0 or above.
     SmallProduct,
     /// As `DoubleTmaMma`; a cube computes 128x128 elements, a warp 64x64.
     DoubleTmaMma128x128,
