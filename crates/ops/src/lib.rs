@@ -12,7 +12,7 @@
 //! [`linear_onto`] and [`perceptron_onto`] add what layers make to a residual stream: on CUDA within the
 //! products themselves. [`single_query_attention`] is that of one token over a sequence's rows.
 //! [`swap_heads`] is a copy that `Flex` would make one element at a time, [`add_row`] an addition that
-//! it would make on one thread. [`sum()`], [`mean`] and
+//! it would make on one thread. [`sum()`], [`mean`], [`mean_square`], [`sums_of_squares`] and
 //! [`sum_of_squares`] add in one order; Burn's own, on an NVIDIA GPU, in whichever the parts arrive.
 //! [`queue_read`] queues a read at once that is waited for later.
 //!
