@@ -8,8 +8,8 @@ use burn::tensor::{DType, Tensor, TensorData, backend::AutodiffBackend};
 use burn_flex::Flex;
 use common::{bits, numbers};
 use dacapo_ops::{
-    Activation, activate, add_row, l2_normalise, layer_norm, mean, scaled_softmax, sum,
-    sum_of_squares, swap_heads,
+    Activation, activate, add_row, l2_normalise, layer_norm, mean, mean_square, scaled_softmax,
+    sum, sum_of_squares, sums_of_squares, swap_heads,
 };
 
 #[cfg(feature = "cuda")]
@@ -350,8 +350,29 @@ fn totals<B: AutodiffBackend>(dtype: DType) {
         let squares = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         close(sum(x.clone()), exact);
         close(sum(view.clone()), exact);
-        close(mean(view), exact / values.len() as f64);
+        close(mean(view.clone()), exact / values.len() as f64);
         close(sum_of_squares(x.clone().flatten(0, 1)), squares);
+        let elements = values.len() as f64;
+        close(mean_square(view.clone()), squares / elements);
+        // Each by itself, side by side, whether gradients are followed or not.
+        let row = || x.clone().flatten::<1>(0, 1);
+        let each = vec![row(), row().mul_scalar(2.0), row()];
+        let sums = |tensors: Vec<Tensor<B::InnerBackend, 1>>| -> Vec<u64> {
+            let numbers = tensors.into_iter().map(Tensor::into_data);
+            let bits = |data: TensorData| data.iter::<f64>().map(f64::to_bits).collect::<Vec<_>>();
+            numbers.flat_map(bits).collect()
+        };
+        let inner = |tensors: Vec<Tensor<B, 1>>| tensors.into_iter().map(Tensor::inner).collect();
+        let alone = sums(inner(each.iter().cloned().map(sum_of_squares).collect()));
+        let untracked = sums(sums_of_squares(inner(each.clone())));
+        assert_eq!(untracked, alone, "{dims:?}");
+        assert_eq!(sums(inner(sums_of_squares(each))), alone, "{dims:?}");
+        let grads = mean_square(view.clone()).mul_scalar(3.0).backward();
+        let grad = x.grad(&grads).expect("tracked").into_data();
+        for (found, x) in grad.iter::<f64>().zip(&values) {
+            let wanted = 6.0 / elements * f64::from(*x);
+            assert!((found - wanted).abs() <= 1e-6 / elements, "{dims:?}");
+        }
         for (total, slope) in [
             (sum as fn(Tensor<B, 2>) -> Tensor<B, 1>, 1.0),
             (mean, 1.0 / values.len() as f64),
