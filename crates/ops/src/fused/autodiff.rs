@@ -175,9 +175,11 @@ impl<B: FusedKernels> Backward<B, 1> for SumAll {
 }
 
 /// Y = |x|^2 / n: dx = 2 / n dY x.
+#[cfg(feature = "cube")]
 #[derive(Debug)]
 struct MeanSquare;
 
+#[cfg(feature = "cube")]
 impl<B: FusedKernels> Backward<B, 1> for MeanSquare {
     /// x.
     type State = FloatTensor<B>;
@@ -361,6 +363,7 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedKernels for Autodiff<B, C> {
         }
     }
 
+    #[cfg(feature = "cube")]
     fn mean_square(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let mean = B::mean_square(x.primitive.clone());
         match Backward::<B, 1>::prepare::<C>(MeanSquare, [x.node])

@@ -1,4 +1,6 @@
-use burn::tensor::{TensorMetadata, backend::Backend, ops::FloatTensor};
+#[cfg(feature = "cube")]
+use burn::tensor::TensorMetadata;
+use burn::tensor::{backend::Backend, ops::FloatTensor};
 
 use crate::Activation;
 
@@ -78,11 +80,13 @@ pub(crate) trait FusedKernels: Backend {
 
     /// [`sum_squares`](Self::sum_squares) of each of these tensors of one dimension, at least one,
     /// `[tensors]`.
+    #[cfg(feature = "cube")]
     fn sum_squares_each(tensors: Vec<FloatTensor<Self>>) -> FloatTensor<Self> {
         Self::float_cat(tensors.into_iter().map(Self::sum_squares).collect(), 0)
     }
 
     /// The mean of all elements' squares, `[1]`.
+    #[cfg(feature = "cube")]
     fn mean_square(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let elements = x.shape().num_elements() as f64;
         Self::float_div_scalar(Self::sum_squares(x), elements.into())
