@@ -4,6 +4,8 @@
 mod common;
 #[path = "common/matrices.rs"]
 mod matrices;
+#[path = "common/rounded.rs"]
+mod rounded;
 
 use common::client;
 use dacapo_kernels::activation::ActivationKind;
@@ -13,6 +15,7 @@ use dacapo_kernels::small_product::{RowsLie, SmallOperand, is_supported, is_take
 use dacapo_kernels::tensor_core_product::{Numbers, Stored};
 use half::bf16;
 use matrices::{numbers, transposed};
+use rounded::products;
 
 /// Says so where the GPU is another.
 fn is_here() -> bool {
@@ -21,15 +24,6 @@ fn is_here() -> bool {
         eprintln!("skipped: the first GPU has a compute capability below 9.0");
     }
     here
-}
-
-/// As the hardware multiplies it.
-fn rounded(numbers: Numbers, x: f32) -> f32 {
-    match numbers {
-        // To the nearest, ties away from zero.
-        Numbers::Tf32 => f32::from_bits((x.to_bits() + 0x1000) & !0x1fff),
-        Numbers::Bf16 => bf16::from_f32(x).to_f32(),
-    }
 }
 
 /// `matrices` as an operand that is stored so, in groups.
@@ -41,20 +35,7 @@ fn operand(
     padding: usize,
     stored: Stored,
 ) -> SmallOperand {
-    let client = client();
-    let operand = match stored {
-        Stored::F32 => matrices::operand(
-            &client,
-            matrices,
-            columns,
-            k_last,
-            padding,
-            f32::to_le_bytes,
-        ),
-        Stored::Bf16 => matrices::operand(&client, matrices, columns, k_last, padding, |x| {
-            bf16::from_f32(x).to_le_bytes()
-        }),
-    };
+    let operand = rounded::operand(matrices, columns, k_last, padding, stored);
     SmallOperand {
         stored,
         group_stride: per_group * operand.batch_stride,
@@ -80,24 +61,6 @@ fn either(
         }
         false => operand(matrices, per_group, columns, k_last, padding, stored),
     }
-}
-
-/// The products of what the hardware multiplies, in f64.
-fn products(of: Numbers, [left, right]: [&[Vec<f32>]; 2], [m, k, n]: [usize; 3]) -> Vec<f64> {
-    let mut wanted = Vec::new();
-    for (left, right) in left.iter().zip(right) {
-        let [left, right] = [left, right].map(|x| -> Vec<f64> {
-            let numbers = x.iter().map(|x| f64::from(rounded(of, *x)));
-            numbers.collect()
-        });
-        for i in 0..m {
-            for j in 0..n {
-                let terms = (0..k).map(|at| left[i * k + at] * right[at * n + j]);
-                wanted.push(terms.sum::<f64>());
-            }
-        }
-    }
-    wanted
 }
 
 fn found(

@@ -4,6 +4,8 @@
 mod common;
 #[path = "common/matrices.rs"]
 mod matrices;
+#[path = "common/rounded.rs"]
+mod rounded;
 
 use common::client;
 use dacapo_kernels::f32_product::{Operand, ProductShape};
@@ -11,8 +13,8 @@ use dacapo_kernels::finish::Finish;
 use dacapo_kernels::tensor_core_product::{
     Numbers, Stored, is_supported, is_taken, tensor_core_product,
 };
-use half::bf16;
 use matrices::{numbers, transposed};
+use rounded::{operand, products};
 
 /// Says so where the GPU is another.
 fn is_here() -> bool {
@@ -21,15 +23,6 @@ fn is_here() -> bool {
         eprintln!("skipped: the first GPU has no compute capability 9.0");
     }
     here
-}
-
-/// As the hardware multiplies it.
-fn rounded(numbers: Numbers, x: f32) -> f32 {
-    match numbers {
-        // To the nearest, ties away from zero.
-        Numbers::Tf32 => f32::from_bits((x.to_bits() + 0x1000) & !0x1fff),
-        Numbers::Bf16 => bf16::from_f32(x).to_f32(),
-    }
 }
 
 /// Batch, m, k, n: tiles that are filled, begun and exceeded in each direction, fewer steps of k
@@ -58,35 +51,10 @@ fn product_differs_from_the_host() {
         (Numbers::Bf16, [Stored::Bf16, Stored::F32]),
     ];
     for (numbers_of, [left_stored, right_stored]) in kinds {
-        let operand = |matrices: &[Vec<f32>], columns, k_last, padding, stored| match stored {
-            Stored::F32 => matrices::operand(
-                &client,
-                matrices,
-                columns,
-                k_last,
-                padding,
-                f32::to_le_bytes,
-            ),
-            Stored::Bf16 => matrices::operand(&client, matrices, columns, k_last, padding, |x| {
-                bf16::from_f32(x).to_le_bytes()
-            }),
-        };
         for [batch, m, k, n] in SHAPES {
             let left: Vec<_> = (0..batch).map(|b| numbers(m * k, b as u32)).collect();
             let right: Vec<_> = (0..batch).map(|b| numbers(k * n, 50 + b as u32)).collect();
-            let mut wanted = Vec::new();
-            for (left, right) in left.iter().zip(&right) {
-                for i in 0..m {
-                    for j in 0..n {
-                        let terms = (0..k).map(|at| {
-                            let a = rounded(numbers_of, left[i * k + at]);
-                            let b = rounded(numbers_of, right[at * n + j]);
-                            f64::from(a) * f64::from(b)
-                        });
-                        wanted.push(terms.sum::<f64>());
-                    }
-                }
-            }
+            let wanted = products(numbers_of, [&left, &right], [m, k, n]);
             // Rows of the left operand at multiples of 16 bytes, whatever k is.
             let padding = k.next_multiple_of(8) - k;
             let lhs = operand(&left, k, true, padding + 8, left_stored);
