@@ -59,7 +59,7 @@ pub fn sum_each<R: Runtime>(
         let kind = (part.vector(), part.squares);
         kinds.entry(kind).or_default().push((place, part));
     }
-    // Two bindings are left for the lengths and the places.
+    // Three bindings are left: for the totals, the lengths and the places.
     let bindings = client.properties().hardware.max_bindings as usize;
     let most = bindings.saturating_sub(3).clamp(1, MOST_TENSORS);
     for ((vector, squares), parts) in kinds {

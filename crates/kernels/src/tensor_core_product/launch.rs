@@ -84,8 +84,9 @@ pub fn is_supported(index: usize) -> bool {
     compute_capability(index) == Some((9, 0))
 }
 
-/// Whether the kernel takes the product of `numbers` by what is stored so: k lies together in the left operand, rows begin at
-/// multiples of 16 bytes, n is even, and grid and positions have room for it.
+/// Whether the kernel takes the product of `numbers` and of what is stored so, which TF32 wants to be f32:
+/// k lies together in the left operand, its rows begin at multiples of 16 bytes, n is even, and grid and
+/// positions have room for it.
 pub fn is_taken(
     shape: ProductShape,
     numbers: Numbers,

@@ -52,16 +52,19 @@ pub(super) fn product<R: CubeRuntime>(
 
     let precision = precision_of(&lhs, precision);
     #[cfg(feature = "cuda")]
-    if dtype == DType::F32
-        && first_kernel(&lhs, sizes, precision) == Some(Kernel::SmallProduct)
+    let first = match dtype {
+        DType::F32 => first_kernel(&lhs, sizes, precision),
+        _ => None,
+    };
+    #[cfg(feature = "cuda")]
+    if first == Some(Kernel::SmallProduct)
         && let Ok(found) = by_small(&lhs, &rhs, precision, Finish::Plain)
     {
         return found.out;
     }
     let (lhs, rhs) = (readable(rounded(lhs, precision)), readable(rhs));
     #[cfg(feature = "cuda")]
-    if dtype == DType::F32
-        && first_kernel(&lhs, sizes, precision) == Some(Kernel::TensorCoreProduct)
+    if first == Some(Kernel::TensorCoreProduct)
         && parts_of(&problem_of(&lhs, &rhs), &shape, dtype) == 1
         && let Ok(found) = by_tensor_cores(&lhs, &rhs, dtype, Finish::Plain)
     {
@@ -96,15 +99,9 @@ pub(super) fn product<R: CubeRuntime>(
 
 /// What the plan asks of the product of two [`readable`] operands.
 pub(super) fn problem_of<R: CubeRuntime>(lhs: &CubeTensor<R>, rhs: &CubeTensor<R>) -> MatmulShape {
-    let ProductSizes { batch, m, k, n } = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
-    MatmulShape {
-        batch,
-        m,
-        k,
-        n,
-        layout: Layout::new(is_transposed(lhs), is_transposed(rhs)),
-        aligned: is_aligned(lhs) && is_aligned(rhs),
-    }
+    let sizes = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
+    let layout = Layout::new(is_transposed(lhs), is_transposed(rhs));
+    MatmulShape::of(sizes, layout, is_aligned(lhs) && is_aligned(rhs))
 }
 
 /// That of a product of operands like `lhs`: those of another float type were not rounded, and are no

@@ -7,6 +7,7 @@ use dacapo_kernels::f32_product::{Operand, ProductShape, f32_product};
 
 use super::launch::result_shape;
 use super::operand::is_transposed;
+use crate::ProductSizes;
 
 /// The product of two [`readable`](super::operand::readable) operands, if the kernel takes them.
 pub(super) fn by_multiply_add<R: CubeRuntime>(
@@ -35,19 +36,18 @@ pub(super) fn refused(why: &'static str) -> MatmulSetupError {
     MatmulSetupError::InvalidConfig(Box::new(why))
 }
 
+/// The sizes as dacapo's own kernels take them.
+pub(super) fn product_shape(sizes: ProductSizes) -> ProductShape {
+    let ProductSizes { batch, m, k, n } = sizes;
+    ProductShape { batch, m, k, n }
+}
+
 /// Shape and operands as dacapo's own kernels read them.
 pub(super) fn operands<R: CubeRuntime>(
     lhs: &CubeTensor<R>,
     rhs: &CubeTensor<R>,
 ) -> Result<(ProductShape, Operand, Operand), MatmulSetupError> {
-    let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
-    let rank = out.num_dims();
-    let shape = ProductShape {
-        batch: out[..rank - 2].iter().product(),
-        m: out[rank - 2],
-        k: lhs.meta.shape()[rank - 1],
-        n: out[rank - 1],
-    };
+    let shape = product_shape(ProductSizes::of(lhs.meta.shape(), rhs.meta.shape()));
     match (
         operand(lhs, shape.batch, false),
         operand(rhs, shape.batch, true),

@@ -4,15 +4,15 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::{client::ComputeClient, cuda::CudaRuntime};
 use cubek::matmul::definition::MatmulSetupError;
-use dacapo_kernels::f32_product::{Operand, ProductShape};
+use dacapo_kernels::f32_product::Operand;
 use dacapo_kernels::finish::Finish;
 use dacapo_kernels::small_product::{RowsLie, SmallOperand, is_supported, is_taken, small_product};
 use dacapo_kernels::tensor_core_product::{Numbers, Stored};
 
-use super::finished::{Finished, cuda_client};
-use super::first_kernel::device_index;
+use super::finished::Finished;
+use super::first_kernel::client_of;
 use super::launch::result_shape;
-use super::multiply_add::refused;
+use super::multiply_add::{product_shape, refused};
 use super::operand::{readable, transposed};
 use crate::{Precision, ProductSizes};
 
@@ -29,12 +29,7 @@ pub(super) fn by_small<R: CubeRuntime>(
         Precision::Tf32 => Numbers::Tf32,
         Precision::Bf16 => Numbers::Bf16,
     };
-    let (Some(client), true) = (
-        cuda_client(lhs),
-        device_index(lhs).is_some_and(is_supported),
-    ) else {
-        return Err(refused("not on a GPU with these instructions"));
-    };
+    let client = client_of(lhs, is_supported)?;
     // Where the left operand's rows lie by place across k, the transposed product of the turned operands: so
     // the results lie as it does, and whoever turns them back finds them contiguous.
     let out = result_shape(lhs.meta.shape(), rhs.meta.shape());
@@ -74,8 +69,7 @@ fn multiply<R: CubeRuntime>(
     };
     let copied = || as_they_lie(&readable(lhs.clone()), &readable(rhs.clone()));
     let [left, right] = as_they_lie(lhs, rhs).or_else(copied)?;
-    let ProductSizes { batch, m, k, n } = ProductSizes::of(lhs.meta.shape(), rhs.meta.shape());
-    let shape = ProductShape { batch, m, k, n };
+    let shape = product_shape(ProductSizes::of(lhs.meta.shape(), rhs.meta.shape()));
     let per_group = dims.last().map_or(1, |dim| out[*dim]);
     let operands = [&left, &right];
     if !is_taken(shape, per_group, numbers, operands, finish) {
@@ -98,7 +92,7 @@ fn multiply<R: CubeRuntime>(
     if by_place {
         let rank = out.num_dims();
         let strides = found.out.meta.strides_mut();
-        (strides[rank - 3], strides[rank - 2]) = (n, per_group * n);
+        (strides[rank - 3], strides[rank - 2]) = (shape.n, per_group * shape.n);
     }
     Some(found)
 }

@@ -8,8 +8,8 @@ use dacapo_kernels::tensor_core_product::{
     Numbers, Stored, is_supported, is_taken, tensor_core_product,
 };
 
-use super::finished::{Finished, cuda_client};
-use super::first_kernel::device_index;
+use super::finished::Finished;
+use super::first_kernel::client_of;
 use super::multiply_add::{operands, refused};
 
 /// The product of two [`readable`](super::operand::readable) operands, if the GPU has the
@@ -26,12 +26,7 @@ pub(super) fn by_tensor_cores<R: CubeRuntime>(
         [DType::BF16, DType::BF16, DType::F32] => (Numbers::Bf16, Stored::Bf16),
         _ => return Err(refused("neither f32 nor bf16 to f32")),
     };
-    let (Some(client), true) = (
-        cuda_client(lhs),
-        device_index(lhs).is_some_and(is_supported),
-    ) else {
-        return Err(refused("not on a GPU with these instructions"));
-    };
+    let client = client_of(lhs, is_supported)?;
     let (shape, left, right) = operands(lhs, rhs)?;
     let right = (&right, stored);
     if !is_taken(shape, numbers, &left, right) {

@@ -27,14 +27,17 @@ pub fn mean<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 1> {
 /// The mean of all elements' squares, differentiable: with the same bits every time, as [`sum`].
 pub fn mean_square<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 1> {
     let x = x.into_primitive().tensor();
-    let from = |x| Tensor::<B, D>::from_primitive(TensorPrimitive::Float(x));
+    let plain = |x| {
+        let x = Tensor::<B, D>::from_primitive(TensorPrimitive::Float(x));
+        mean(x.clone() * x)
+    };
     with_kernels!(B, K => match K::takes(&same::<_, FloatTensor<K>>(x.clone())) {
         true => {
             let mean = K::mean_square(same::<_, FloatTensor<K>>(x));
             Tensor::from_primitive(TensorPrimitive::Float(same(mean)))
         }
-        false => mean(from(x.clone()) * from(x)),
-    }, otherwise mean(from(x.clone()) * from(x)))
+        false => plain(x),
+    }, otherwise plain(x))
 }
 
 /// The sum of all elements' squares: with the same bits every time, as [`sum`].
